@@ -1,0 +1,1 @@
+"""Quantize, prune, merge: one file per method."""

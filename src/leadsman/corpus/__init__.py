@@ -1,0 +1,1 @@
+"""Documents in: readers, shards, hashing kernels, deduplication."""

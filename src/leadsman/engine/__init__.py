@@ -1,0 +1,6 @@
+"""Where work happens. The functions that do the work do not know which engine runs them."""
+
+from leadsman.engine.base import Engine, Progress
+from leadsman.engine.local import LocalEngine
+
+__all__ = ["Engine", "LocalEngine", "Progress"]

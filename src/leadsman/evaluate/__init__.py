@@ -1,0 +1,1 @@
+"""What came out: tasks, losses, and how far to trust them."""

@@ -1,0 +1,55 @@
+"""A predictive distribution for results at settings not yet run: draws, quantiles, warnings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+QUANTILES = (0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975)
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What results will be at ``points``, as draws from the predictive distribution.
+
+    Attributes:
+        points: the settings asked about, n rows.
+        draws: float64, shape (k, n), in the unit of ``y``.
+        y: name of the predicted column.
+        law: name of the law, or the weights of several (``chinchilla 0.7, power 0.3``).
+        warnings: one tuple of sentences a point.
+    """
+
+    points: pl.DataFrame
+    draws: npt.NDArray[np.float64]
+    y: str
+    law: str
+    warnings: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def mean(self) -> npt.NDArray[np.float64]:
+        """Mean at each point, shape (n,)."""
+        return np.asarray(self.draws.mean(axis=0))
+
+    def quantile(self, q: float) -> npt.NDArray[np.float64]:
+        """The ``q`` quantile at each point, shape (n,)."""
+        return np.asarray(np.quantile(self.draws, q, axis=0))
+
+    def interval(self, level: float) -> npt.NDArray[np.float64]:
+        """Central interval at each point, shape (n, 2): lower, upper."""
+        tail = (1 - level) / 2
+        return np.stack([self.quantile(tail), self.quantile(1 - tail)], axis=1)
+
+    def to_frame(self) -> pl.DataFrame:
+        """The points with ``mean, q025, ..., q975, law, warnings`` added."""
+        columns = {"mean": self.mean}
+        columns |= {f"q{str(q)[2:].ljust(2, '0')}": self.quantile(q) for q in QUANTILES}
+        warnings = [" ".join(each) for each in self.warnings] or [""] * len(self.points)
+        return self.points.with_columns(
+            **{name: pl.Series(values) for name, values in columns.items()},
+            law=pl.lit(self.law),
+            warnings=pl.Series(warnings),
+        )

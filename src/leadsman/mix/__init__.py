@@ -1,0 +1,1 @@
+"""In which proportions: one file per mixer."""

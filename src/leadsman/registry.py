@@ -1,0 +1,100 @@
+"""Finds methods by name: built-ins by looking into their room, others by entry points.
+
+A built-in is any public :class:`~leadsman.methods.Method` with a ``name`` defined in a module of
+its room; writing the file registers it. A third party declares an entry point in the group of
+the kind (``leadsman.selectors``, ``leadsman.mixers``, ``leadsman.laws``, ``leadsman.training``,
+``leadsman.adapters``, ``leadsman.compressors``, ``leadsman.evaluators``) that points at a class.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import pkgutil
+from functools import cache
+from importlib.metadata import entry_points
+
+from leadsman.errors import InputError, MethodError
+from leadsman.methods import KINDS, Kind, Method
+
+ROOMS: dict[Kind, str] = {
+    "selector": "leadsman.select",
+    "mixer": "leadsman.mix",
+    "law": "leadsman.laws",
+    "training": "leadsman.train",
+    "adapter": "leadsman.adapt",
+    "compressor": "leadsman.compress",
+    "evaluator": "leadsman.evaluate",
+}
+ENTRY_POINT_GROUPS: dict[Kind, str] = {
+    kind: "leadsman.training" if kind == "training" else f"leadsman.{kind}s" for kind in KINDS
+}
+
+
+@cache
+def methods(kind: Kind) -> dict[str, type[Method]]:
+    """All methods of one kind, built in and third-party, by name in alphabetical order.
+
+    Raises:
+        MethodError: two classes claim one name, or an entry point is not a method of this kind.
+
+    >>> "dsir" in methods("selector")
+    True
+    """
+    found: dict[str, type[Method]] = {}
+    for cls in [*_built_in(kind), *_third_party(kind)]:
+        other = found.setdefault(cls.name, cls)
+        if other is not cls:
+            raise MethodError(
+                f"two {kind}s are called {cls.name!r}: "
+                f"{other.__module__}.{other.__qualname__} and {cls.__module__}.{cls.__qualname__}"
+            )
+    return dict(sorted(found.items()))
+
+
+def method(kind: Kind, name: str) -> type[Method]:
+    """The method class called ``name``.
+
+    Raises:
+        InputError: there is none; the message lists the nearest names.
+    """
+    known = methods(kind)
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=3) or list(known)
+        raise InputError(f"no {kind} is called {name!r}; did you mean {', '.join(near)}?")
+    return known[name]
+
+
+def _built_in(kind: Kind) -> list[type[Method]]:
+    room = importlib.import_module(ROOMS[kind])
+    classes: list[type[Method]] = []
+    for module in pkgutil.iter_modules(room.__path__, f"{room.__name__}."):
+        if module.ispkg or module.name.rpartition(".")[2].startswith("_"):
+            continue
+        for value in vars(importlib.import_module(module.name)).values():
+            if _is_method(value, kind) and value.__module__ == module.name:
+                classes.append(value)
+    return classes
+
+
+def _third_party(kind: Kind) -> list[type[Method]]:
+    classes = []
+    for point in entry_points(group=ENTRY_POINT_GROUPS[kind]):
+        value = point.load()
+        if not _is_method(value, kind):
+            raise MethodError(
+                f"entry point {point.name!r} ({point.value}) of {ENTRY_POINT_GROUPS[kind]} is not a "
+                f"class derived from leadsman's {kind} base with a name"
+            )
+        classes.append(value)
+    return classes
+
+
+def _is_method(value: object, kind: Kind) -> bool:
+    return (
+        isinstance(value, type)
+        and issubclass(value, Method)
+        and getattr(value, "kind", None) == kind
+        and isinstance(getattr(value, "name", None), str)
+        and not value.__name__.startswith("_")
+    )

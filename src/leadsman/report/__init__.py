@@ -1,0 +1,1 @@
+"""The decision as a page a person can look at."""

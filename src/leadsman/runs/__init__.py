@@ -1,0 +1,8 @@
+"""The ledger: every run, its settings, curve and results; and every forecast, before and after."""
+
+from leadsman.runs.ledger import Ledger
+from leadsman.runs.recipe import Mixture, Recipe, Schedule
+from leadsman.runs.run import Run, RunStatus
+from leadsman.runs.shape import ModelShape
+
+__all__ = ["Ledger", "Mixture", "ModelShape", "Recipe", "Run", "RunStatus", "Schedule"]

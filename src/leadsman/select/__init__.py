@@ -1,0 +1,1 @@
+"""Which documents: one file per selector."""

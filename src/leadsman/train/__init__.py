@@ -1,0 +1,1 @@
+"""Small and big runs: model, data feed, loop, schedules, optimizers."""
