@@ -56,6 +56,24 @@ class Directory:
         data: bytes = self._fs.cat_file(self.path(name))
         return data
 
+    def open(self, name: str) -> Any:
+        """A file open for reading at any position, without loading it."""
+        return self._fs.open(self.path(name), "rb")
+
+    def size(self, name: str) -> int:
+        """Bytes in a file."""
+        return int(self._fs.size(self.path(name)))
+
+    def remove(self, name: str) -> None:
+        """Delete a file, or a directory with all it holds; nothing happens if there is none."""
+        if self._fs.exists(self.path(name)):
+            self._fs.rm(self.path(name), recursive=True)
+
+    def remove_temporaries(self) -> None:
+        """Delete what a killed writer left half-written in this directory (not deeper)."""
+        for path in self.glob(".*.tmp"):
+            self._fs.rm(path)
+
     def read_frame(self, name: str) -> pl.DataFrame:
         """A Parquet file."""
         return pl.read_parquet(io.BytesIO(self.read(name)))
