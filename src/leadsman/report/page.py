@@ -128,7 +128,7 @@ def _forecast(findings: Findings) -> str:
     text = (
         "<h2>Forecast</h2><p>Each dot is a small run (larger dots, larger models). The dotted "
         "lines are the forecast for the chosen model size; the band belongs to the chosen "
-        "mixture. The forecast was written to the ledger before the real runs, shown as stars, began.</p>"
+        "mixture. The forecast was written to the ledger before the real runs (stars) began.</p>"
         + _plot(
             figures.forecast_figure(findings),
             "Bits per byte against training compute: soundings, forecast with intervals, outcome",
