@@ -88,7 +88,7 @@ class Law(Method, ABC):
     """
 
     kind: ClassVar[Kind] = "law"
-    inputs: ClassVar[tuple[str, ...]]
+    inputs: tuple[str, ...]
     output: ClassVar[Literal["loss", "score"]] = "loss"
 
     @abstractmethod

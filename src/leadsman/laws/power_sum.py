@@ -14,7 +14,6 @@ import itertools
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 import polars as pl
@@ -53,11 +52,11 @@ class Shape:
 
     Attributes:
         name: in the equation.
-        grid: values tried.
+        grid: values tried, unless the law derives them from the runs.
     """
 
     name: str
-    grid: tuple[float, ...]
+    grid: tuple[float, ...] = ()
 
 
 class PowerSumLaw(Law):
@@ -74,9 +73,9 @@ class PowerSumLaw(Law):
         bounds: lower and upper bound for exponents by name.
     """
 
-    terms: ClassVar[tuple[str, ...]]
-    exponents: ClassVar[tuple[Exponent, ...]]
-    shapes: ClassVar[tuple[Shape, ...]] = ()
+    terms: tuple[str, ...]
+    exponents: tuple[Exponent, ...]
+    shapes: tuple[Shape, ...] = ()
 
     def __init__(
         self,
@@ -105,6 +104,10 @@ class PowerSumLaw(Law):
         """Known log factor of each term, shape (n, terms); ``None`` is zero throughout."""
         return None
 
+    def shape_grid(self, x: Mapping[str, Floats]) -> list[tuple[float, ...]]:
+        """Shape parameters tried for runs with inputs ``x``."""
+        return list(itertools.product(*(shape.grid for shape in self.shapes)))
+
     def power(self, shape: tuple[float, ...]) -> float:
         """The outer power."""
         return 1.0
@@ -126,7 +129,7 @@ class PowerSumLaw(Law):
         log_y = np.log(column(runs, y))
         rows = np.ones(len(log_y)) if weights is None else np.asarray(weights, np.float64)
         check_design(self.name, {name: x[name] for name in self.inputs}, rows)
-        grids = list(itertools.product(*(shape.grid for shape in self.shapes)))
+        grids = self.shape_grid(x)
         problems = [self._problem(x, log_y, rows, shape) for shape in grids]
         starts = np.array(
             list(itertools.product(*(self._starts(exponent) for exponent in self.exponents)))

@@ -209,7 +209,8 @@ def descend(
             width = max(width * 0.25, delta)
             value = objective(r, weights, width, theta, prior_mean, prior_precision)
             lam, calm, fresh = 0.1, 0, True
-    return objective(r, weights, delta, theta, prior_mean, prior_precision)
+    value = objective(r, weights, delta, theta, prior_mean, prior_precision)
+    return float(value)
 
 
 @njit(cache=True, nogil=True)
