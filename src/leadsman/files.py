@@ -30,7 +30,7 @@ class Directory:
             self._fs, self._root = fsspec.url_to_fs(location)
         except (ValueError, ImportError) as error:
             raise InputError(f"cannot be opened: {error}", file=location) from error
-        self._local = "file" in (
+        self.local = "file" in (
             self._fs.protocol if isinstance(self._fs.protocol, tuple) else (self._fs.protocol,)
         )
 
@@ -86,15 +86,15 @@ class Directory:
         """
         path = self.path(name)
         parent = path.rpartition("/")[0]
-        temporary = f"{parent}/.{secrets.token_hex(8)}.tmp" if self._local else path
+        temporary = f"{parent}/.{secrets.token_hex(8)}.tmp" if self.local else path
         try:
             self._fs.makedirs(parent, exist_ok=True)
             with self._fs.open(temporary, "wb") as file:
                 file.write(data)
-            if self._local:
+            if self.local:
                 os.replace(temporary, path)
         except OSError as error:
-            if self._local and os.path.exists(temporary):
+            if self.local and os.path.exists(temporary):
                 os.unlink(temporary)
             raise InputError(
                 f"cannot be written: {error.strerror or error}; free space or choose another "

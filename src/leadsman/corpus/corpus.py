@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,7 @@ class Shard:
         file_bytes: size of the file.
         sha256: checksum of the file.
         sources: what it holds of each source.
+        location: directory of the corpus it lies in; empty for the corpus that lists it.
     """
 
     name: str
@@ -64,10 +65,13 @@ class Shard:
     file_bytes: int
     sha256: str
     sources: Mapping[str, Extent] = field(default_factory=dict)
+    location: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
-        return asdict(self)
+        plain = asdict(self)
+        del plain["location"]
+        return plain
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Shard:
@@ -120,10 +124,32 @@ class Corpus:
                 file=f"{location}/{MANIFEST}",
             ) from error
 
-    @cached_property
-    def directory(self) -> Directory:
-        """Where the files are."""
-        return Directory(self.location)
+    @classmethod
+    def join(cls, corpora: Corpus | Sequence[Corpus]) -> Corpus:
+        """Several corpora read as one, in the order given; nothing is copied.
+
+        It has the columns that all of them have with the same type.
+
+        Raises:
+            InputError: there is none to join.
+        """
+        if isinstance(corpora, Corpus):
+            return corpora
+        if not corpora:
+            raise InputError("no corpus was given; name at least one")
+        schema = dict(corpora[0].schema)
+        for other in corpora[1:]:
+            schema = {name: kind for name, kind in schema.items() if other.schema.get(name) == kind}
+        shards = tuple(
+            replace(shard, location=shard.location or corpus.location)
+            for corpus in corpora
+            for shard in corpus.shards
+        )
+        return cls(" + ".join(corpus.location for corpus in corpora), schema, shards)
+
+    def directory(self, shard: Shard | None = None) -> Directory:
+        """Where the files are (of a shard, if the corpus is joined of several)."""
+        return Directory((shard.location if shard is not None else "") or self.location)
 
     @property
     def documents(self) -> int:
@@ -178,11 +204,11 @@ class Corpus:
                 file=self.location,
                 column=missing[0],
             )
-        place = f"{self.location}/{shard.name}"
+        place = f"{shard.location or self.location}/{shard.name}"
         try:
-            with self.directory.open(shard.name) as file:
-                reader = pq.ParquetFile(file)
-                yield from reader.iter_batches(batch_size, columns=columns and list(columns))
+            with self.directory(shard).open(shard.name) as file:
+                wanted = list(self.schema if columns is None else columns)
+                yield from pq.ParquetFile(file).iter_batches(batch_size, columns=wanted)
         except FileNotFoundError as error:
             raise InputError("is in the manifest but not there", file=place) from error
         except (pa.ArrowException, OSError) as error:
@@ -201,11 +227,12 @@ class Corpus:
         """Check every shard against the manifest; one sentence for each that is wrong."""
         problems = []
         for shard in self.shards:
-            if not self.directory.exists(shard.name):
+            directory = self.directory(shard)
+            if not directory.exists(shard.name):
                 problems.append(f"{shard.name}: missing")
                 continue
             digest = hashlib.sha256()
-            with self.directory.open(shard.name) as file:
+            with directory.open(shard.name) as file:
                 while chunk := file.read(1 << 22):
                     digest.update(chunk)
             if digest.hexdigest() != shard.sha256:

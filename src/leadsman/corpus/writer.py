@@ -96,17 +96,17 @@ class ShardWriter:
     Args:
         directory: where the shards go.
         shard_bytes: text in a shard.
-        prefix: beginning of each shard's name.
+        first: number of the first shard, for its name.
     """
 
     def __init__(
-        self, directory: Directory, *, shard_bytes: int = SHARD_BYTES, prefix: str = "shard-"
+        self, directory: Directory, *, shard_bytes: int = SHARD_BYTES, first: int = 0
     ) -> None:
         if shard_bytes < 1:
             raise InputError(f"must be at least 1, not {shard_bytes}", column="shard_bytes")
         self.directory = directory
         self.shard_bytes = shard_bytes
-        self.prefix = prefix
+        self.first = first
         self.schema: dict[str, str] = {name: str(kind) for name, kind in CORE_TYPES.items()}
         self._arrow_schema: pa.Schema | None = None
         self._shards: list[Shard] = []
@@ -154,7 +154,7 @@ class ShardWriter:
     def _close(self) -> None:
         if self._open is None or not self._open.documents:
             return
-        name = f"{self.prefix}{len(self._shards):05d}.parquet"
+        name = f"shard-{self.first + len(self._shards):05d}.parquet"
         data = self._open.close()
         self.directory.write(name, data)
         self._shards.append(
