@@ -60,6 +60,9 @@ class TargetSpec(_Strict):
     held_out: float = Field(
         0.5, gt=0, lt=1, description="share kept for evaluation; the selector never sees it"
     )
+    held_out_bytes: Bytes = Field(
+        400_000, description="most text to evaluate on: more is less noisy and slower"
+    )
 
 
 class SelectionSpec(_Strict):
