@@ -25,9 +25,12 @@ def sentences(seed: int, words: list[str], count: int) -> list[str]:
 
 @pytest.fixture(scope="session")
 def texts() -> dict[str, list[str]]:
-    prose = "the sea is deep and a leadsman sounds it before ship sails over unknown water".split()
-    code = "def return self if else for in range len print class import assert yield".split()
-    return {"prose": sentences(0, prose, 300), "code": sentences(1, code, 200)}
+    prose = "the sea is deep and a leadsman sounds it before ship sails over unknown water"
+    code = "def return self if else for in range len print class import assert yield"
+    return {
+        "prose": sentences(0, prose.split(), 300),
+        "code": sentences(1, code.split(), 200),
+    }
 
 
 @pytest.fixture(scope="session")

@@ -68,7 +68,9 @@ def test_a_finished_set_with_the_same_key_is_not_read_again(token_sets, tmp_path
         raise AssertionError("read again")
         yield
 
-    assert tokenize_corpus(never(), tokenizer, tmp_path / "set", key="k1").manifest == first.manifest
+    assert (
+        tokenize_corpus(never(), tokenizer, tmp_path / "set", key="k1").manifest == first.manifest
+    )
     again = tokenize_corpus(["three"], tokenizer, tmp_path / "set", key="k2")
     assert again.manifest.bytes == 5
 
