@@ -25,6 +25,7 @@ sources:
 target:
   path: data/target.jsonl
   # held_out: 0.5
+  # held_out_bytes: 200 kB
 
 # The run to plan: training FLOPs, or hours or money on named hardware
 # (hours: 2 and flops_per_second: 2.0e+14; money: 100 and price_per_hour: 2.5 too).
@@ -41,7 +42,6 @@ tokenizer:
 soundings:
   minutes: 6                   # of small runs, on two cores
   mixtures: [natural, uniform, selected]
-  sizes: 4
 seed: 0
 """
 
@@ -85,8 +85,9 @@ def run_project(project_file: Path, *, do: bool, dry_run: bool, workers: int) ->
     """What ``plan`` and ``demo`` share."""
     from leadsman.cli.watch import TerminalWatcher
     from leadsman.engine import LocalEngine
-    from leadsman.plan.pipeline import carry_out, describe, make_plan
+    from leadsman.plan.pipeline import carry_out, make_plan
     from leadsman.plan.project import load_project
+    from leadsman.plan.tell import dry_run as tell_dry_run
     from leadsman.plan.workspace import Workspace
     from leadsman.report import write_report
 
@@ -94,7 +95,7 @@ def run_project(project_file: Path, *, do: bool, dry_run: bool, workers: int) ->
     engine = LocalEngine(workers)
     with TerminalWatcher() as watcher:
         if dry_run:
-            describe(project, engine, watcher)
+            tell_dry_run(project, engine.workers, watcher)
             return
         work = project_file.parent / "work"
         workspace = Workspace(work, watcher)

@@ -1,9 +1,9 @@
 """From a project's sources and target to token sets and mixtures.
 
-    prepare    read, drop duplicates, drop what the target holds too
-    select     documents that look like the target
-    tokenise   a BPE trained on the sources; token sets for training and evaluation
-    mixtures   natural, uniform, selected, as shares of token sets
+prepare    read, drop duplicates, drop what the target holds too
+select     documents that look like the target
+tokenise   a BPE trained on the sources; token sets for training and evaluation
+mixtures   natural, uniform, selected, as shares of token sets
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ import pyarrow as pa
 
 from leadsman.corpus import (
     Corpus,
+    Extent,
+    RemovalReport,
     Source,
     convert,
     decontaminate,
     deduplicate,
-    read_rejects,
     write_corpus,
 )
 from leadsman.engine import ThreadEngine
 from leadsman.errors import InputError
-from leadsman.humanize import count, megabytes
 from leadsman.plan.project import Project, SourceSpec
 from leadsman.plan.workspace import Workspace
 from leadsman.runs import Mixture
 from leadsman.select import Policy, select
 from leadsman.train.feed import data_id
-from leadsman.train.tokens import TokenSet, load_tokenizer, tokenize_corpus, train_tokenizer
+from leadsman.train.tokens import load_tokenizer, tokenize_corpus, train_tokenizer
 
 SELECTED = "selected"
 """Name of the token set of selected documents, beside those of the sources."""
@@ -54,31 +54,10 @@ def prepare(project: Project, workspace: Workspace) -> dict[str, Any]:
         workspace.watcher.progress(position, len(project.sources) + 2, f"reading {spec.name}")
         sources.append(_read_source(spec, workspace))
     workspace.watcher.progress(len(sources), len(sources) + 2, "dropping duplicates")
-    unique = deduplicate(
-        [source.corpus for source in sources], workspace.path / "corpora/unique"
-    )
+    unique = deduplicate([source.corpus for source in sources], workspace.path / "corpora/unique")
     workspace.watcher.progress(len(sources) + 1, len(sources) + 2, "comparing with the target")
-    clean = decontaminate(
-        unique.corpus, [reference, held_out], workspace.path / "corpora/clean"
-    )
-    rows = []
-    for source in sources:
-        dropped = unique.sources[source.name]
-        shared = clean.sources[source.name]
-        rows.append(
-            {
-                "name": source.name,
-                "documents": source.corpus.documents,
-                "bytes": source.corpus.text_bytes,
-                "declared_bytes": source.declared_bytes,
-                "duplicates": dropped.removed,
-                "duplicate_bytes": dropped.removed_bytes,
-                "contaminated": shared.removed,
-                "contaminated_bytes": shared.removed_bytes,
-                "kept_documents": shared.documents - shared.removed,
-                "kept_bytes": shared.text_bytes - shared.removed_bytes,
-            }
-        )
+    clean = decontaminate(unique.corpus, [reference, held_out], workspace.path / "corpora/clean")
+    rows = [_source_row(source, unique, clean) for source in sources]
     return {
         "project": project.name,
         "sources": rows,
@@ -87,7 +66,7 @@ def prepare(project: Project, workspace: Workspace) -> dict[str, Any]:
         "reference_documents": reference.documents,
         "held_out_documents": held_out.documents,
         "held_out_bytes": held_out.text_bytes,
-        "examples": _reject_examples(workspace.path / "corpora"),
+        "examples": _removed_examples(unique) + _removed_examples(clean),
         "corpus": Corpus.open(workspace.path / "corpora/clean").fingerprint,
         "reference": reference.fingerprint,
         "held_out": held_out.fingerprint,
@@ -179,7 +158,7 @@ def held_out_directories(workspace: Workspace) -> dict[str, str]:
     return {HELD_OUT: str(workspace.path / "tokens" / HELD_OUT)}
 
 
-def mixtures(project: Project, prepared: Mapping[str, Any], tokens: Mapping[str, Any]) -> list[Mixture]:
+def mixtures(project: Project, prepared: Mapping[str, Any]) -> list[Mixture]:
     """The mixtures to sound, as shares of the token sets.
 
     ``natural`` draws each source by its full size (as declared, less what deduplication would take
@@ -198,52 +177,13 @@ def mixtures(project: Project, prepared: Mapping[str, Any], tokens: Mapping[str,
     return [Mixture(name, weights[name]) for name in project.soundings.mixtures]
 
 
-def shares_by_source(
-    mixture: Mixture, selected: Mapping[str, Any]
-) -> dict[str, float]:
+def shares_by_source(mixture: Mixture, selected: Mapping[str, Any]) -> dict[str, float]:
     """Share of each source in a mixture, selected documents counted under theirs."""
     if SELECTED not in mixture.weights:
         return dict(mixture.weights)
     by_source: Mapping[str, float] = selected["by_source"]
     total = sum(by_source.values())
     return {name: size / total for name, size in by_source.items()}
-
-
-def tell_prepared(prepared: Mapping[str, Any], workspace: Workspace) -> None:
-    """What became of the sources, as a table."""
-    workspace.watcher.table(
-        "",
-        ["source", "documents", "readable", "full size", "duplicates", "in target", "kept"],
-        [
-            [
-                source["name"],
-                f"{source['documents']:,}",
-                megabytes(source["bytes"]),
-                megabytes(source["declared_bytes"]),
-                f"{source['duplicates']:,}",
-                f"{source['contaminated']:,}",
-                f"{source['kept_documents']:,}",
-            ]
-            for source in prepared["sources"]
-        ],
-    )
-    for warning in prepared["warnings"]:
-        workspace.watcher.note(f"Note: {warning}")
-    workspace.watcher.note(
-        f"Target: {prepared['reference_documents']:,} documents to select by, "
-        f"{prepared['held_out_documents']:,} ({megabytes(prepared['held_out_bytes'])}) held out "
-        f"to evaluate on"
-    )
-
-
-def tell_tokens(tokens: Mapping[str, Any], workspace: Workspace) -> None:
-    """What was tokenised, in a line."""
-    training = {name: each for name, each in tokens["sets"].items() if name != HELD_OUT}
-    workspace.watcher.note(
-        f"{tokens['vocab_size']:,} entries; "
-        + ", ".join(f"{name} {count(each['tokens'])}" for name, each in training.items())
-        + " tokens"
-    )
 
 
 def _read_source(spec: SourceSpec, workspace: Workspace) -> Source:
@@ -306,10 +246,47 @@ def _examples(corpus: Corpus) -> list[dict[str, str]]:
     ]
 
 
-def _reject_examples(corpora: Path) -> list[dict[str, str]]:
-    """A few documents of each kind that was dropped."""
-    examples = []
-    for folder in ("unique", "clean"):
-        for reject in list(read_rejects(corpora / folder))[: MAX_EXAMPLES // 2]:
-            examples.append({"id": reject.id, "why": reject.reason, "text": reject.text[:600]})
-    return examples
+def _source_row(source: Source, unique: RemovalReport, clean: RemovalReport) -> dict[str, Any]:
+    """What became of one source; kept and dropped add up to what was read."""
+    nothing = Extent()
+    offered = unique.offered[source.name]
+    distinct = clean.offered.get(source.name, nothing)
+    kept = clean.kept.get(source.name, nothing)
+    return {
+        "name": source.name,
+        "documents": offered.documents,
+        "bytes": offered.text_bytes,
+        "declared_bytes": source.declared_bytes,
+        "duplicates": offered.documents - distinct.documents,
+        "duplicate_bytes": offered.text_bytes - distinct.text_bytes,
+        "contaminated": distinct.documents - kept.documents,
+        "contaminated_bytes": distinct.text_bytes - kept.text_bytes,
+        "kept_documents": kept.documents,
+        "kept_bytes": kept.text_bytes,
+    }
+
+
+def _removed_examples(report: RemovalReport) -> list[dict[str, str]]:
+    return [
+        {
+            "id": example["id"],
+            "why": example["reason"]
+            + (f", a copy of {example['kept_id']}" if example.get("kept_id") else ""),
+            "text": example["excerpt"],
+        }
+        for example in list(report.examples)[: MAX_EXAMPLES // 2]
+    ]
+
+
+def input_files(project: Project) -> list[list[str | int]]:
+    """Path, size and time of change of every input, so that a changed file is read again."""
+    found: list[list[str | int]] = []
+    for spec in [*project.sources, project.target]:
+        path = Path(spec.path)
+        files = sorted(path.rglob("*")) if path.is_dir() else [path]
+        found += [
+            [str(file), file.stat().st_size, file.stat().st_mtime_ns]
+            for file in files
+            if file.is_file()
+        ]
+    return found

@@ -14,7 +14,8 @@ from leadsman.engine import Engine
 from leadsman.errors import InputError
 from leadsman.files import Directory
 from leadsman.humanize import megabytes
-from leadsman.plan.soundings import final_flops
+from leadsman.plan.project import SoundingSpec, TokenizerSpec
+from leadsman.plan.soundings import demo_budget
 from leadsman.plan.workspace import Watcher, Workspace
 
 PARTIAL_SOURCE = "package-code"
@@ -116,6 +117,11 @@ def _path(text: str | None) -> Path | None:
 
 
 def _project_text(sources: Sequence[Harvest], *, minutes: float, seed: int) -> str:
+    budget = demo_budget(
+        minutes,
+        mixtures=len(SoundingSpec().mixtures),
+        vocab_size=TokenizerSpec().vocab_size,
+    )
     project = {
         "name": "demo",
         "sources": [
@@ -128,7 +134,7 @@ def _project_text(sources: Sequence[Harvest], *, minutes: float, seed: int) -> s
             for each in sources
         ],
         "target": {"path": "target.jsonl"},
-        "budget": {"flops": float(f"{final_flops(minutes):.3g}")},
+        "budget": {"flops": float(f"{budget:.4g}")},
         "soundings": {"minutes": minutes},
         "seed": seed,
     }

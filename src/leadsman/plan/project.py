@@ -61,7 +61,7 @@ class TargetSpec(_Strict):
         0.5, gt=0, lt=1, description="share kept for evaluation; the selector never sees it"
     )
     held_out_bytes: Bytes = Field(
-        400_000, description="most text to evaluate on: more is less noisy and slower"
+        200_000, description="most text to evaluate on: more is less noisy and slower"
     )
 
 
@@ -85,7 +85,6 @@ class SoundingSpec(_Strict):
         6.0, gt=0, description="on a two-core machine; decides the size of the ladder"
     )
     mixtures: tuple[MixtureName, ...] = get_args(MixtureName)
-    sizes: int = Field(4, ge=2, le=6, description="model sizes on the ladder")
 
     @model_validator(mode="after")
     def _has_naive(self) -> SoundingSpec:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -63,7 +63,19 @@ class Workspace:
         self.watcher: Watcher = watcher or Silent()
         self.ledger = Ledger(str(path / "ledger"))
 
-    def stage(self, name: str, title: str, made_from: Any, do: Callable[[], Any]) -> Any:
+    def result(self, name: str) -> Any:
+        """The stored result of a stage that is done."""
+        return json.loads(self.files.read(f"stages/{name}.json"))["result"]
+
+    def stage(
+        self,
+        name: str,
+        title: str,
+        made_from: Any,
+        do: Callable[[], Any],
+        *,
+        owns: Sequence[str] = (),
+    ) -> Any:
         """The result of a stage: as stored if it was made from the same things, else done now.
 
         Args:
@@ -71,6 +83,8 @@ class Workspace:
             title: what a person reads.
             made_from: whatever decides the result; anything JSON can hold.
             do: does the work and returns a JSON-ready result.
+            owns: files and directories that only this stage writes; what is left in them from
+                a stage that was stopped is continued, what was made from other things is removed.
         """
         self.watcher.stage(title)
         fingerprint = fingerprint_of(made_from)
@@ -80,6 +94,11 @@ class Workspace:
             if stored["fingerprint"] == fingerprint:
                 self.watcher.note("done before; kept")
                 return stored["result"]
+        begun = f"stages/{name}.begun"
+        if not self.files.exists(begun) or self.files.read(begun).decode() != fingerprint:
+            for owned in owns:
+                self.files.remove(owned)
+            self.files.write(begun, fingerprint.encode())
         result = do()
         self.files.write_json(file, {"fingerprint": fingerprint, "result": result})
         return result
