@@ -20,12 +20,11 @@ from leadsman.corpus.kernels import (
     Codes,
     Hashes,
     Ints,
-    count_tokens,
     mix,
     next_token,
     power_of_base,
 )
-from leadsman.corpus.text import TextColumn
+from leadsman.corpus.text import TextColumn, token_counts
 from leadsman.corpus.unicode import tables
 
 Signatures = npt.NDArray[np.uint32]
@@ -263,14 +262,8 @@ def shingle_sets(
     column: TextColumn, *, n: int, wanted: npt.NDArray[np.bool_]
 ) -> tuple[Hashes, Ints]:
     """Sorted shingle sets of the wanted documents, one after the other, and where each ends."""
-    counts = _token_counts(column)
+    counts = token_counts(column)
     values = np.empty(int(counts[wanted].sum()) + 1, np.uint64)
     ends = np.empty(int(wanted.sum()), np.int64)
     filled = _sets(column.data, column.offsets, *tables(), n, wanted, values, ends)
     return values[:filled], ends
-
-
-def _token_counts(column: TextColumn) -> Ints:
-    counts = np.empty(len(column), np.int64)
-    count_tokens(column.data, column.offsets, *tables(), counts)
-    return counts

@@ -162,7 +162,7 @@ class Removal:
             if other >= 0:
                 example["kept_id"] = rows[other]["id"]
                 example["kept_excerpt"] = rows[other]["text"][:EXCERPT]
-            example |= {name: values[number].item() for name, values in self.details.items()}
+            example |= {name: values[[number]].tolist()[0] for name, values in self.details.items()}
             examples.append(example)
         return {
             "location": corpus.location,
@@ -220,6 +220,12 @@ def _write_rejects(
         reason=pl.Series(removal.reasons[at]),
         text_bytes=pl.Series(removal.text_bytes[at]),
         kept_id=pl.Series([kept_ids.get(i) for i in removal.kept_of[at].tolist()], dtype=pl.String),
-        **{name: pl.Series(values[at]) for name, values in removal.details.items()},
+        **{name: _series(values[at]) for name, values in removal.details.items()},
     )
     job.directory.write_frame(_file(part), frame)
+
+
+def _series(values: npt.NDArray[Any]) -> pl.Series:
+    return (
+        pl.Series(values.tolist(), dtype=pl.String) if values.dtype == object else pl.Series(values)
+    )
