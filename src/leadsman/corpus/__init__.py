@@ -2,6 +2,8 @@
 
 from leadsman.corpus.convert import ConvertReport, convert
 from leadsman.corpus.corpus import Corpus, Extent, Shard, Source, Target
+from leadsman.corpus.decontaminate import DecontaminationReport, decontaminate
+from leadsman.corpus.dedup import DedupReport, deduplicate
 from leadsman.corpus.readers import read_source
 from leadsman.corpus.rejects import Reject, Rejects
 from leadsman.corpus.writer import write_corpus
@@ -9,6 +11,8 @@ from leadsman.corpus.writer import write_corpus
 __all__ = [
     "ConvertReport",
     "Corpus",
+    "DecontaminationReport",
+    "DedupReport",
     "Extent",
     "Reject",
     "Rejects",
@@ -16,6 +20,8 @@ __all__ = [
     "Source",
     "Target",
     "convert",
+    "decontaminate",
+    "deduplicate",
     "read_source",
     "write_corpus",
 ]

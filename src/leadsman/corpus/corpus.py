@@ -19,6 +19,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -208,7 +210,10 @@ class Corpus:
         try:
             with self.directory(shard).open(shard.name) as file:
                 wanted = list(self.schema if columns is None else columns)
-                yield from pq.ParquetFile(file).iter_batches(batch_size, columns=wanted)
+                reader = pq.ParquetFile(file)
+                # Group by group: a batch across groups could hold many times a group's text.
+                for group in range(reader.num_row_groups):
+                    yield from reader.iter_batches(batch_size, row_groups=[group], columns=wanted)
         except FileNotFoundError as error:
             raise InputError("is in the manifest but not there", file=place) from error
         except (pa.ArrowException, OSError) as error:
@@ -222,6 +227,32 @@ class Corpus:
         batches = list(self.batches(columns))
         names = list(self.schema) if columns is None else list(columns)
         return pa.Table.from_batches(batches) if batches else pa.table({name: [] for name in names})
+
+    def take(
+        self, indices: Sequence[int] | npt.NDArray[np.integer[Any]], columns: Sequence[str]
+    ) -> dict[int, dict[str, Any]]:
+        """Single documents by their number in the corpus; only shards that hold one are read.
+
+        Args:
+            indices: numbers of documents, 0-based, in any order.
+            columns: what to return of each.
+        """
+        wanted = np.unique(np.asarray(indices, np.int64))
+        found: dict[int, dict[str, Any]] = {}
+        first = 0
+        for shard in self.shards:
+            start, first = first, first + shard.documents
+            low, high = np.searchsorted(wanted, [start, first])
+            if low == high:
+                continue
+            for batch in self.shard_batches(shard, columns):
+                low, high = np.searchsorted(wanted, [start, start + batch.num_rows])
+                here = wanted[low:high]
+                if len(here):
+                    rows = batch.take(pa.array(here - start)).to_pylist()
+                    found |= dict(zip(here.tolist(), rows))
+                start += batch.num_rows
+        return found
 
     def verify(self) -> list[str]:
         """Check every shard against the manifest; one sentence for each that is wrong."""

@@ -97,6 +97,12 @@ class Job:
         loaded: npt.NDArray[Any] = np.load(io.BytesIO(self.work.read(name)))
         return loaded
 
+    def gather(self, folder: str, name: str, parts: int) -> npt.NDArray[Any]:
+        """The arrays ``FOLDER/00000.NAME.npy``, ... that were saved, one after the other."""
+        return np.concatenate(
+            [self.load(f"{folder}/{part:05d}.{name}.npy") for part in range(parts)]
+        )
+
     def close(self) -> None:
         """Remove the intermediate results; the manifest must be written already."""
         self.directory.remove(".work")

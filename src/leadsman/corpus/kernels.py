@@ -85,7 +85,9 @@ def next_token(
     value = (_FNV_START ^ np.uint64(lower[code])) * _FNV_PRIME
     position += width
     while position < end:
-        code, width = decode(data, position, end)
+        code, width = int(data[position]), 1
+        if code >= 0x80:
+            code, width = decode(data, position, end)
         group = int(classes[code])
         if group != MARK and (group != kind or kind == SINGLE):
             break

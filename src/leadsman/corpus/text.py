@@ -103,3 +103,10 @@ def normalised_hashes(column: TextColumn) -> npt.NDArray[np.uint64]:
     out = np.empty((len(column), 2), np.uint64)
     kernels.normalised_hashes(column.data, column.offsets, *tables(), out)
     return out
+
+
+def token_counts(column: TextColumn) -> npt.NDArray[np.int64]:
+    """Tokens in each document, shape (n,)."""
+    out = np.empty(len(column), np.int64)
+    kernels.count_tokens(column.data, column.offsets, *tables(), out)
+    return out
