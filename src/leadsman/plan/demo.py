@@ -134,6 +134,7 @@ def _project_text(sources: Sequence[Harvest], *, minutes: float, seed: int) -> s
             for each in sources
         ],
         "target": {"path": "target.jsonl"},
+        "selection": {"method": "dsir", "options": {"length_normalised": True}, "keep": 0.25},
         "budget": {"flops": float(f"{budget:.4g}")},
         "soundings": {"minutes": minutes},
         "seed": seed,

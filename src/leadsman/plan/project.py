@@ -68,8 +68,15 @@ class TargetSpec(_Strict):
 class SelectionSpec(_Strict):
     """How documents are selected towards the target."""
 
-    method: str = "dsir"
+    method: str = Field("dsir", description="a selector; `leadsman methods --kind selector`")
+    options: dict[str, Any] = Field({}, description="hyperparameters of the selector")
     keep: float = Field(0.25, gt=0, le=1, description="share of the readable bytes to keep")
+    rule: Literal["top", "resample"] = Field(
+        "top", description="take the highest scores, or draw with weights exp(score)"
+    )
+    effective_size: float | None = Field(
+        None, gt=1, description="documents; sets the temperature of the draw (rule: resample)"
+    )
 
 
 class TokenizerSpec(_Strict):
