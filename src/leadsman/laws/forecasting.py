@@ -12,11 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from leadsman.errors import DesignError, InputError
 from leadsman.laws.base import Floats
-from leadsman.laws.calibration import ErrorModel, Parts
+from leadsman.laws.calibration import ErrorModel, Origin, Parts
 from leadsman.laws.competition import (
     Block,
     Candidate,
@@ -66,17 +67,16 @@ def forecast_runs(
     series = _series(runs, points, y=y, x=x, law=law, group=group, seed=seed)
     model = error_model or ErrorModel()
     weights = _weights(series)
-    own = [pair for each in series for pair in own_errors(each.evidence, weights)]
+    own = [own_errors(each.evidence, weights, len(each.runs)) for each in series]
     values = np.empty((draws, len(points)))
     warnings: list[tuple[str, ...]] = [()] * len(points)
     rng = np.random.default_rng([seed, 2])
     shared = rng.standard_normal(draws)
-    lam, dof = model.update(own)
-    scales = lam * np.sqrt(dof / rng.chisquare(dof, draws))
-    for each in series:
+    for each, scale, drift in zip(series, model.scales(own), model.drifts(own), strict=True):
+        scales = np.sqrt(scale.lam2 * scale.dof / rng.chisquare(scale.dof, draws))
         common = (shared + rng.standard_normal(draws)) / np.sqrt(2)
         centre, parts = combine(each.evidence.final, weights)
-        centre = centre + model.shift(own, parts.distance)
+        centre = centre + drift * parts.distance
         noise = model.noise_part * parts.noise
         form = np.sqrt(np.maximum(model.variance(parts) - noise**2, 0.0))
         scatter = rng.standard_normal((draws, len(centre)))
@@ -96,7 +96,7 @@ class _Series:
 
     runs: pl.DataFrame
     points: pl.DataFrame
-    rows: Floats
+    rows: npt.NDArray[np.int64]
     evidence: Evidence
 
 
@@ -121,13 +121,13 @@ def combine(block: Block, weights: Floats) -> tuple[Floats, Parts]:
     )
 
 
-def own_errors(evidence: Evidence, weights: Floats) -> list[tuple[Parts, Floats]]:
-    """Parts and log errors (result over forecast) of the combination at each rolling origin."""
-    pairs = []
+def own_errors(evidence: Evidence, weights: Floats, runs: int) -> list[Origin]:
+    """Errors of the combination at each rolling origin of one group of ``runs`` runs."""
+    origins = []
     for block in evidence.origins:
         centre, parts = combine(block, weights)
-        pairs.append((parts, block.log_y - centre))
-    return pairs
+        origins.append(Origin(parts, block.log_y - centre, block.train / runs))
+    return origins
 
 
 def _series(
@@ -153,7 +153,7 @@ def _series(
         mine = runs if group is None else runs.filter(pl.col(group) == name)
         if mine.is_empty():
             raise InputError(f"no runs with {group} = {name!r}", column=group)
-        rows = np.flatnonzero([each == name for each in point_names])
+        rows = np.flatnonzero(np.array([each == name for each in point_names])).astype(np.int64)
         asked = points[rows.tolist()]
         evidence = _evidence(candidates, mine, asked, x=x, y=y, seed=seed)
         found.append(_Series(mine, asked, rows, evidence))
@@ -177,7 +177,9 @@ def _evidence(
 
 def _weights(series: Sequence[_Series]) -> Floats:
     count = len(series[0].evidence.names)
-    feasible = np.any([[law is not None for law in s.evidence.fitted] for s in series], axis=0)
+    feasible = np.array([[law is not None for law in s.evidence.fitted] for s in series]).any(
+        axis=0
+    )
     if not feasible.any():
         raise DesignError("no law can be fitted on these runs")
     prior = np.where(feasible, 1.0, 1e-300) / count
