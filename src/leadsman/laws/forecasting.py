@@ -102,7 +102,7 @@ class _Series:
 
 def combine(block: Block, weights: Floats) -> tuple[Floats, Parts]:
     """Weighted log prediction of the candidates at each point, shape (n,), and its error parts."""
-    known = np.isfinite(block.log_pred).all(axis=1)
+    known = np.asarray(np.isfinite(block.log_pred).all(axis=1))
     if not (weights[known] > 0).any():
         share = known / known.sum()
     else:

@@ -4,9 +4,9 @@
          + (law_part * disagreement(x))^2 + (growth * d(x)^growth_power)^2
 
 all on the log scale of the result; d is the log of compute over the largest compute fitted on.
-The factors are learned from history. A user's own rolling-origin errors e then say how much larger
-or smaller errors are here. An origin k with mean square m_k = mean e^2 / V and weight u_k (its share
-of the runs) moves a scaled inverse chi-squared prior on the variance,
+The factors are learned from history. A user's own rolling-origin errors e then say how much
+larger or smaller errors are here. An origin k with mean square m_k = mean e^2 / V and weight u_k
+(its share of the runs) moves a scaled inverse chi-squared prior on the variance,
 
     lam2 = (dof * prior + pull * sum u_k m_k) / (dof + pull * sum u_k)
 

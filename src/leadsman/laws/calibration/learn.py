@@ -95,7 +95,7 @@ def learn(cases: Sequence[PastCase], *, start: ErrorModel | None = None) -> Erro
         total = flat.loss(_model(vector))
         for value, (median, spread) in zip(vector[:-1], PRIORS.values(), strict=True):
             total += PRIOR_SHARE * 0.5 * ((value - np.log(median)) / spread) ** 2
-        return total + PRIOR_SHARE * 0.5 * (vector[-1] / 1e3 / DRIFT_PRIOR) ** 2
+        return float(total + PRIOR_SHARE * 0.5 * (vector[-1] / 1e3 / DRIFT_PRIOR) ** 2)
 
     found = minimize(
         cost, first, method="Powell", options={"maxiter": 12, "xtol": 0.02, "ftol": 1e-4}
@@ -145,7 +145,8 @@ class _Flat:
         return np.asarray(sums / self.rows_of_origin)
 
     def _per_group(self, values: Floats) -> Floats:
-        return np.bincount(self.group_of_origin, values, minlength=self.n_groups)
+        sums = np.bincount(self.group_of_origin, values, minlength=self.n_groups)
+        return sums.astype(np.float64)
 
     def loss(self, model: ErrorModel) -> float:
         """Weighted negative log density of all held-out errors."""
