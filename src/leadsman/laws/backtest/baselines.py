@@ -1,9 +1,9 @@
 """What is done today, to be compared with in the same run.
 
-Chinchilla's approach 3: L = E + A / N^alpha + B / D^beta (one term where there is one input), Huber
-loss of width 1e-3 on log residuals, 4,500 starts, and an interval from 1,000 bootstrap refits; and the
-same with residual noise added. Hoffmann et al. 2022; the search is our own, which reaches the same
-optimum (``benchmarks/laws/fit_speed.py``).
+Chinchilla's approach 3: L = E + A / N^alpha + B / D^beta (one term where there is one input),
+Huber loss of width 1e-3 on log residuals, 4,500 starts, and an interval from 1,000 bootstrap
+refits; and the same with residual noise added. Hoffmann et al. 2022; the search is our own, which
+reaches the same optimum (``benchmarks/laws/fit_speed.py``).
 """
 
 from __future__ import annotations

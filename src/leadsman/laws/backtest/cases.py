@@ -18,6 +18,7 @@ class Case:
     """One table to forecast from.
 
     Attributes:
+        source: whose runs these are; what is learned from history leaves out all of them.
         dataset: the data set it belongs to; cases of one data set are not independent.
         name: of the case within the data set (a corpus, a loss, a setting).
         runs: columns ``params``, ``tokens``, ... as in :mod:`leadsman.laws.table`, and ``loss``.
@@ -26,6 +27,7 @@ class Case:
         note: what ``loss`` is, and which rows were left out.
     """
 
+    source: str
     dataset: str
     name: str
     runs: pl.DataFrame
@@ -68,4 +70,4 @@ def thin(frame: pl.DataFrame, column: str, count: int) -> pl.DataFrame:
     logs = np.log(frame[column].to_numpy())
     targets = np.linspace(logs[0], logs[-1], count)
     rows = np.unique(np.abs(logs[:, None] - targets).argmin(axis=0))
-    return frame[rows.tolist()]
+    return frame.select(pl.all().gather(rows))

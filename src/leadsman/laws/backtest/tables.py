@@ -71,7 +71,9 @@ def _gadre(folder: Path) -> Iterator[Case]:
         for name in losses:
             if "upper" not in name and "lower" not in name:
                 runs = mine.select("params", "tokens", "flops", loss=name).drop_nulls()
-                yield Case("gadre", f"{corpus}/{name[5:]}", runs, note="loss, nats per token")
+                yield Case(
+                    "gadre", "gadre", f"{corpus}/{name[5:]}", runs, note="loss, nats per token"
+                )
 
 
 def _gadre_tasks(folder: Path) -> Iterator[Case]:
@@ -81,7 +83,7 @@ def _gadre_tasks(folder: Path) -> Iterator[Case]:
         mine = frame.filter(pl.col("dataset_name") == corpus)
         for task in tasks:
             runs = mine.select("params", "tokens", "flops", loss=f"err_{task}").drop_nulls()
-            yield Case("gadre_tasks", f"{corpus}/{task}", runs, note="error rate")
+            yield Case("gadre", "gadre_tasks", f"{corpus}/{task}", runs, note="error rate")
 
 
 def _porian(folder: Path) -> Iterator[Case]:
@@ -90,7 +92,9 @@ def _porian(folder: Path) -> Iterator[Case]:
     for part in frame.partition_by(settings, maintain_order=True):
         name = "/".join(part[setting][0] for setting in settings)
         runs = part.filter(pl.col("loss") <= 5).select("params", "tokens", "flops", "loss")
-        yield Case("porian", name, runs, note="nats per token; rows with loss > 5 left out")
+        yield Case(
+            "porian", "porian", name, runs, note="nats per token; rows with loss > 5 left out"
+        )
 
 
 def _olmo_ladder(folder: Path) -> Iterator[Case]:
@@ -111,7 +115,13 @@ def _olmo_ladder(folder: Path) -> Iterator[Case]:
     for name in [*losses, *bpb]:
         runs = table.select("params", "tokens", loss=name).drop_nulls()
         title = name.removeprefix("eval/").removesuffix("/CrossEntropyLoss")
-        yield Case("olmo_ladder", title, runs, note="final checkpoints; nats per token or bpb")
+        yield Case(
+            "olmo_ladder",
+            "olmo_ladder",
+            title,
+            runs,
+            note="final checkpoints; nats per token or bpb",
+        )
 
 
 def _contour(folder: Path) -> Iterator[Case]:
@@ -123,7 +133,14 @@ def _contour(folder: Path) -> Iterator[Case]:
         loss="openLM_loss",
     ).drop_nulls()
     x = ("params", "tokens", "unique_tokens")
-    yield Case("datablations", "contour", runs, x=x, note="nats per token; final checkpoints")
+    yield Case(
+        "datablations",
+        "datablations",
+        "contour",
+        runs,
+        x=x,
+        note="nats per token; final checkpoints",
+    )
 
 
 def _datablations_curves(folder: Path) -> Iterator[Case]:
@@ -137,7 +154,11 @@ def _datablations_curves(folder: Path) -> Iterator[Case]:
         mine = frame.filter(pl.col("data") == corpus).rename({"token_num": "tokens"})
         runs = _curves(mine, "params").select("params", "tokens", "loss")
         yield Case(
-            "datablations_curves", corpus, runs, note="training curves, one epoch; loss <= 5"
+            "datablations",
+            "datablations_curves",
+            corpus,
+            runs,
+            note="training curves, one epoch; loss <= 5",
         )
 
 
@@ -148,7 +169,7 @@ def _opt(folder: Path) -> Iterator[Case]:
         tokens=10.0 ** pl.col("num_token"),
         loss=pl.col("ppl").log(),
     )
-    yield Case("opt", "validation", runs, note="log perplexity along training curves")
+    yield Case("opt", "opt", "validation", runs, note="log perplexity along training curves")
 
 
 GPT3 = {
@@ -171,7 +192,9 @@ def _gpt3(folder: Path) -> Iterator[Case]:
             tokens=pl.col("step") * 1e9,
             loss=pl.col(column).cast(pl.Float64, strict=False),
         ).drop_nulls()
-        yield Case("gpt3", column, _curves(runs, "params"), note="digitised curves, nats per token")
+        yield Case(
+            "gpt3", "gpt3", column, _curves(runs, "params"), note="digitised curves, nats per token"
+        )
 
 
 def _t5(folder: Path) -> Iterator[Case]:
@@ -188,7 +211,9 @@ def _t5(folder: Path) -> Iterator[Case]:
         )
         .drop_nulls()
     )
-    yield Case("t5_pile", "validation", _curves(runs, "params"), note="log perplexity along curves")
+    yield Case(
+        "t5", "t5_pile", "validation", _curves(runs, "params"), note="log perplexity along curves"
+    )
 
 
 def _revisiting(file: str, dataset: str, domain: str) -> Callable[[Path], Iterator[Case]]:
@@ -200,7 +225,15 @@ def _revisiting(file: str, dataset: str, domain: str) -> Callable[[Path], Iterat
                 "model", "tokens", "loss"
             )
             name = str(part["Task"][0])
-            yield Case(dataset, name, runs, x=("tokens",), group="model", note="x: examples seen")
+            yield Case(
+                "revisiting",
+                dataset,
+                name,
+                runs,
+                x=("tokens",),
+                group="model",
+                note="x: examples seen",
+            )
 
     return read
 
@@ -216,7 +249,9 @@ def _rectified(folder: Path) -> Iterator[Case]:
             .with_columns(pl.col("tokens").cast(pl.Float64))
             .drop_nulls()
         )
-        yield Case("finetune", path.stem, runs, x=("tokens",), group="model", note="x: samples")
+        yield Case(
+            "finetune", "finetune", path.stem, runs, x=("tokens",), group="model", note="x: samples"
+        )
 
 
 def _routing(folder: Path) -> Iterator[Case]:
@@ -234,7 +269,14 @@ def _routing(folder: Path) -> Iterator[Case]:
                 loss=name,
             ).drop_nulls()
             x = ("params", "experts")
-            yield Case("routing_moe", f"{router}/{name[5:]}", runs, x=x, note="nats per token, end")
+            yield Case(
+                "routing",
+                "routing_moe",
+                f"{router}/{name[5:]}",
+                runs,
+                x=x,
+                note="nats per token, end",
+            )
 
 
 def _pythia(folder: Path) -> Iterator[Case]:
@@ -260,7 +302,9 @@ def _pythia(folder: Path) -> Iterator[Case]:
             value = pl.col("value").log() if metric == "ppl" else 1 - pl.col("value")
             runs = rows.select("params", tokens=pl.col("tokens").cast(pl.Float64), loss=value)
             note = "log perplexity" if metric == "ppl" else "error rate"
-            yield Case("pythia", f"{suite}/{task}/{metric}", runs, note=f"{note}; steps >= 1000")
+            yield Case(
+                "pythia", "pythia", f"{suite}/{task}/{metric}", runs, note=f"{note}; steps >= 1000"
+            )
 
 
 def _obsscaling(folder: Path) -> Iterator[Case]:
@@ -272,7 +316,13 @@ def _obsscaling(folder: Path) -> Iterator[Case]:
             flops=pl.col("FLOPs (1E21)") * 1e21,
             loss=1 - pl.col(task),
         ).drop_nulls()
-        yield Case("obsscaling", task, runs, note="error rate of public models of all families")
+        yield Case(
+            "obsscaling",
+            "obsscaling",
+            task,
+            runs,
+            note="error rate of public models of all families",
+        )
 
 
 def _olmo_curves(folder: Path) -> Iterator[Case]:
@@ -291,6 +341,7 @@ def _olmo_curves(folder: Path) -> Iterator[Case]:
         if len(runs) >= 600:
             runs = _curves(runs, "model_name")
             yield Case(
+                "olmo",
                 "olmo_curves",
                 name.split("/")[0],
                 runs,
