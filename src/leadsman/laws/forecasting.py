@@ -12,11 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from leadsman.errors import DesignError, InputError
 from leadsman.laws.base import Floats
-from leadsman.laws.calibration import ErrorModel, Parts
+from leadsman.laws.calibration import ErrorModel, Origin, Parts, bundled_model
 from leadsman.laws.competition import (
     Block,
     Candidate,
@@ -63,46 +64,61 @@ def forecast_runs(
         InputError: a column is missing or a cell cannot be; a group of ``points`` has no runs.
         DesignError: no law can be fitted on these runs; names a run that would cure it.
     """
-    series = _series(runs, points, y=y, x=x, law=law, group=group, seed=seed)
-    model = error_model or ErrorModel()
-    weights = _weights(series)
-    own = [pair for each in series for pair in own_errors(each.evidence, weights)]
-    values = np.empty((draws, len(points)))
+    series = gather_series(runs, points, y=y, x=x, law=law, group=group, seed=seed)
+    weights = weigh(series)
+    values = predict_series(series, weights, error_model or bundled_model(), draws=draws, seed=seed)
     warnings: list[tuple[str, ...]] = [()] * len(points)
+    for each in series:
+        for row, sentences in zip(each.rows, _warnings(each, weights), strict=True):
+            warnings[row] = sentences
+    label = describe_weights(series[0].evidence.names, weights)
+    return Forecast(points=points, draws=values, y=y, law=label, warnings=tuple(warnings))
+
+
+@dataclass(frozen=True)
+class Series:
+    """One group of runs, the points asked about, and the evidence.
+
+    Attributes:
+        runs: the group's runs.
+        points: its points, m rows.
+        rows: where they stand in the whole table of points, shape (m,).
+        evidence: rolling origins and the final fits.
+    """
+
+    runs: pl.DataFrame
+    points: pl.DataFrame
+    rows: npt.NDArray[np.int64]
+    evidence: Evidence
+
+
+def predict_series(
+    series: Sequence[Series], weights: Floats, model: ErrorModel, *, draws: int, seed: int
+) -> Floats:
+    """Draws from the predictive distribution at all points, shape (draws, n).
+
+    Points of one group share the error of form (parameters, laws, extrapolation) in each draw and
+    groups share half of its variance; noise is independent.
+    """
+    values = np.empty((draws, sum(len(each.rows) for each in series)))
+    own = [own_errors(each.evidence, weights, len(each.runs)) for each in series]
     rng = np.random.default_rng([seed, 2])
     shared = rng.standard_normal(draws)
-    lam, dof = model.update(own)
-    scales = lam * np.sqrt(dof / rng.chisquare(dof, draws))
-    for each in series:
+    for each, scale, drift in zip(series, model.scales(own), model.drifts(own), strict=True):
+        scales = np.sqrt(scale.lam2 * scale.dof / rng.chisquare(scale.dof, draws))
         common = (shared + rng.standard_normal(draws)) / np.sqrt(2)
         centre, parts = combine(each.evidence.final, weights)
-        centre = centre + model.shift(own, parts.distance)
         noise = model.noise_part * parts.noise
         form = np.sqrt(np.maximum(model.variance(parts) - noise**2, 0.0))
         scatter = rng.standard_normal((draws, len(centre)))
         error = scales[:, None] * (common[:, None] * form + scatter * noise)
-        values[:, each.rows] = np.exp(centre + error)
-        for row, sentences in zip(each.rows, _warnings(each, weights), strict=True):
-            warnings[row] = sentences
-    names = series[0].evidence.names
-    return Forecast(
-        points=points, draws=values, y=y, law=_label(names, weights), warnings=tuple(warnings)
-    )
-
-
-@dataclass(frozen=True)
-class _Series:
-    """One group: its runs' inputs, where its points stand, and the evidence."""
-
-    runs: pl.DataFrame
-    points: pl.DataFrame
-    rows: Floats
-    evidence: Evidence
+        values[:, each.rows] = np.exp(centre + drift * parts.distance + error)
+    return values
 
 
 def combine(block: Block, weights: Floats) -> tuple[Floats, Parts]:
     """Weighted log prediction of the candidates at each point, shape (n,), and its error parts."""
-    known = np.isfinite(block.log_pred).all(axis=1)
+    known = np.asarray(np.isfinite(block.log_pred).all(axis=1))
     if not (weights[known] > 0).any():
         share = known / known.sum()
     else:
@@ -121,16 +137,16 @@ def combine(block: Block, weights: Floats) -> tuple[Floats, Parts]:
     )
 
 
-def own_errors(evidence: Evidence, weights: Floats) -> list[tuple[Parts, Floats]]:
-    """Parts and log errors (result over forecast) of the combination at each rolling origin."""
-    pairs = []
+def own_errors(evidence: Evidence, weights: Floats, runs: int) -> list[Origin]:
+    """Errors of the combination at each rolling origin of one group of ``runs`` runs."""
+    origins = []
     for block in evidence.origins:
         centre, parts = combine(block, weights)
-        pairs.append((parts, block.log_y - centre))
-    return pairs
+        origins.append(Origin(parts, block.log_y - centre, block.train / runs))
+    return origins
 
 
-def _series(
+def gather_series(
     runs: pl.DataFrame,
     points: pl.DataFrame,
     *,
@@ -139,7 +155,8 @@ def _series(
     law: str | Sequence[str],
     group: str | None,
     seed: int,
-) -> list[_Series]:
+) -> list[Series]:
+    """Evidence of each group that has points; arguments as :func:`forecast_runs`."""
     if points.is_empty():
         raise InputError("no points to forecast")
     if group is not None:
@@ -153,10 +170,10 @@ def _series(
         mine = runs if group is None else runs.filter(pl.col(group) == name)
         if mine.is_empty():
             raise InputError(f"no runs with {group} = {name!r}", column=group)
-        rows = np.flatnonzero([each == name for each in point_names])
+        rows = np.flatnonzero(np.array([each == name for each in point_names])).astype(np.int64)
         asked = points[rows.tolist()]
         evidence = _evidence(candidates, mine, asked, x=x, y=y, seed=seed)
-        found.append(_Series(mine, asked, rows, evidence))
+        found.append(Series(mine, asked, rows, evidence))
     return found
 
 
@@ -175,9 +192,12 @@ def _evidence(
     )
 
 
-def _weights(series: Sequence[_Series]) -> Floats:
+def weigh(series: Sequence[Series]) -> Floats:
+    """Weights of the candidates from the rolling origins of all groups, shape (m,)."""
     count = len(series[0].evidence.names)
-    feasible = np.any([[law is not None for law in s.evidence.fitted] for s in series], axis=0)
+    feasible = np.array([[law is not None for law in s.evidence.fitted] for s in series]).any(
+        axis=0
+    )
     if not feasible.any():
         raise DesignError("no law can be fitted on these runs")
     prior = np.where(feasible, 1.0, 1e-300) / count
@@ -186,7 +206,7 @@ def _weights(series: Sequence[_Series]) -> Floats:
     return law_weights(blocks, prior, reach=reach)
 
 
-def _label(names: Sequence[str], weights: Floats) -> str:
+def describe_weights(names: Sequence[str], weights: Floats) -> str:
     """``chinchilla 0.70, power[flops] 0.30``: laws with their weights, ways of fitting summed."""
     totals: dict[str, float] = {}
     for name, weight in zip(names, weights, strict=True):
@@ -197,7 +217,7 @@ def _label(names: Sequence[str], weights: Floats) -> str:
     return ", ".join(f"{name} {value:.2f}" for value, name in kept)
 
 
-def _warnings(series: _Series, weights: Floats) -> list[tuple[str, ...]]:
+def _warnings(series: Series, weights: Floats) -> list[tuple[str, ...]]:
     """Sentences for each point: weak exponents, reach, units, infeasible laws."""
     evidence = series.evidence
     shared: list[str] = []

@@ -4,15 +4,15 @@
          + (law_part * disagreement(x))^2 + (growth * d(x)^growth_power)^2
 
 all on the log scale of the result; d is the log of compute over the largest compute fitted on.
-The factors are learned from history. A user's own rolling-origin errors e_i then say how much
-larger or smaller errors are here: with s2 = mean e_i^2 / V_i over k origins,
+The factors are learned from history. A user's own rolling-origin errors e then say how much
+larger or smaller errors are here. An origin k with mean square m_k = mean e^2 / V and weight u_k
+(its share of the runs) moves a scaled inverse chi-squared prior on the variance,
 
-    lam2 = (dof + k' * s2) / (dof + k'),   k' = pull * k
+    lam2 = (dof * prior + pull * sum u_k m_k) / (dof + pull * sum u_k)
 
-is the posterior of a variance with a scaled inverse chi-squared prior, and the predictive
-distribution is Student t with dof + k' degrees of freedom and scale sqrt(lam2 * V). The centre
-moves by drift * d (laws of this kind are too high or too low on average), shrunk towards what the
-user's own errors show.
+first over the other groups of runs, then over the group itself; the predictive distribution is
+Student t with dof + pull * sum u_k degrees of freedom and scale sqrt(lam2 * V). Its centre moves by
+(drift + own part) * d, where the own part is the mean error per e-fold, shrunk.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from leadsman.laws.base import Floats
+
+LARGEST_MISS = 30.0
+"""Cap on m_k: one origin that failed outright must not set the scale alone."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,34 @@ class Parts:
     spread: Floats
     disagreement: Floats
     distance: Floats
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Own errors at one rolling origin.
+
+    Attributes:
+        parts: what was known about each error beforehand.
+        errors: log of result over forecast, shape (n,).
+        share: runs fitted on, as a share of all runs of the group.
+    """
+
+    parts: Parts
+    errors: Floats
+    share: float
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A scaled inverse chi-squared distribution of the error variance's factor.
+
+    Attributes:
+        lam2: its location.
+        dof: its degrees of freedom.
+    """
+
+    lam2: float
+    dof: float
 
 
 @dataclass(frozen=True)
@@ -64,7 +95,7 @@ class ErrorModel:
     dof: float = 4.0
     pull: float = 0.5
     drift: float = 0.0
-    drift_spread: float = 0.0
+    drift_spread: float = 0.002
 
     def variance(self, parts: Parts) -> Floats:
         """V at each point, shape (n,)."""
@@ -74,29 +105,34 @@ class ErrorModel:
             + (self.parameter_part * parts.spread) ** 2
             + (self.law_part * parts.disagreement) ** 2
             + extrapolation**2
-            + 1e-10
+            + 1e-8
         )
 
-    def update(self, own: Sequence[tuple[Parts, Floats]]) -> tuple[float, float]:
-        """Error scale lam and degrees of freedom after the user's own rolling-origin errors.
+    def scales(self, groups: Sequence[Sequence[Origin]]) -> list[Scale]:
+        """The error scale of each group of runs, after its own and the other groups' errors."""
+        sums = np.zeros((len(groups), 2))
+        for g, origins in enumerate(groups):
+            for origin in origins:
+                miss = float(np.mean(origin.errors**2 / self.variance(origin.parts)))
+                sums[g] += [origin.share * min(miss, LARGEST_MISS), origin.share]
+        sums *= self.pull
+        others = sums.sum(axis=0) - sums
+        prior = (self.dof + others[:, 0]) / (self.dof + others[:, 1])
+        dof = self.dof + sums[:, 1]
+        lam2 = (self.dof * prior + sums[:, 0]) / dof
+        return [Scale(float(a), float(b)) for a, b in zip(lam2, dof, strict=True)]
 
-        Args:
-            own: for each origin, the parts and the log errors (result over forecast).
-        """
-        squares = [float(np.mean(errors**2 / self.variance(parts))) for parts, errors in own]
-        count = self.pull * len(squares)
-        mean = float(np.mean(squares)) if squares else 1.0
-        lam2 = (self.dof + count * mean) / (self.dof + count)
-        return float(np.sqrt(lam2)), self.dof + count
-
-    def shift(self, own: Sequence[tuple[Parts, Floats]], distance: Floats) -> Floats:
-        """Expected log error at each distance, shape (n,): history's drift and the user's own."""
-        if self.drift_spread == 0.0:
-            return np.asarray(self.drift * distance)
-        precision, total = 1 / self.drift_spread**2, self.drift / self.drift_spread**2
-        for parts, errors in own:
-            variance = float(np.mean(self.variance(parts)))
-            reach = float(np.mean(parts.distance))
-            precision += self.pull * reach**2 / variance
-            total += self.pull * reach * float(np.mean(errors)) / variance
-        return np.asarray(total / precision * distance)
+    def drifts(self, groups: Sequence[Sequence[Origin]]) -> list[float]:
+        """Expected log error per e-fold for each group: history's, moved by its own errors."""
+        found = []
+        for origins in groups:
+            precision = 1 / self.drift_spread**2
+            total = self.drift * precision
+            for origin in origins:
+                variance = float(np.mean(self.variance(origin.parts)))
+                reach = float(np.mean(origin.parts.distance))
+                says = self.pull * origin.share * reach / variance
+                precision += says * reach
+                total += says * float(np.mean(origin.errors))
+            found.append(total / precision)
+        return found

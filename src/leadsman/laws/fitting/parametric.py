@@ -330,8 +330,8 @@ class FittedParametric(FittedLaw):
             upper=problem.upper,
             weights=self._weights,
             delta=self._delta,
-            iterations=60,
-            tolerance=1e-7,
+            iterations=200,
+            tolerance=1e-9,
         )
         return theta
 
