@@ -4,7 +4,7 @@ Maximal update parametrization for Adam (Yang et al. 2022), relative to width 64
 ``m = 64 / width``,
 
     parameter                  initial standard deviation    learning rate
-    embedding                  0.1                           8 lr
+    embedding                  0.1                           12 lr
     qkv, gate_up               fan_in ** -0.5                lr * m
     attention_out, down        0                             lr * m
     untied output matrix       0                             lr * m
@@ -30,7 +30,7 @@ from leadsman.train.model import Decoder
 
 REFERENCE_WIDTH = 64
 EMBEDDING_STD = 0.1
-EMBEDDING_LR_SCALE = 8.0
+EMBEDDING_LR_SCALE = 12.0
 
 
 def width_multiplier(shape: ModelShape) -> float:
