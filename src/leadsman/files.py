@@ -30,7 +30,7 @@ class Directory:
             self._fs, self._root = fsspec.url_to_fs(location)
         except (ValueError, ImportError) as error:
             raise InputError(f"cannot be opened: {error}", file=location) from error
-        self._local = "file" in (
+        self.local = "file" in (
             self._fs.protocol if isinstance(self._fs.protocol, tuple) else (self._fs.protocol,)
         )
 
@@ -46,15 +46,28 @@ class Directory:
         """Paths that match, as the file system spells them."""
         return [str(path) for path in self._fs.glob(self.path(pattern))]
 
-    def remove(self, name: str) -> None:
-        """Delete a file; nothing happens if it is not there."""
-        if self.exists(name):
-            self._fs.rm_file(self.path(name))
-
     def read(self, name: str) -> bytes:
         """The bytes of a file."""
         data: bytes = self._fs.cat_file(self.path(name))
         return data
+
+    def open(self, name: str) -> Any:
+        """A file open for reading at any position, without loading it."""
+        return self._fs.open(self.path(name), "rb")
+
+    def size(self, name: str) -> int:
+        """Bytes in a file."""
+        return int(self._fs.size(self.path(name)))
+
+    def remove(self, name: str) -> None:
+        """Delete a file, or a directory with all it holds; nothing happens if there is none."""
+        if self._fs.exists(self.path(name)):
+            self._fs.rm(self.path(name), recursive=True)
+
+    def remove_temporaries(self) -> None:
+        """Delete what a killed writer left half-written in this directory (not deeper)."""
+        for path in self.glob(".*.tmp"):
+            self._fs.rm(path)
 
     def read_frame(self, name: str) -> pl.DataFrame:
         """A Parquet file."""
@@ -68,15 +81,15 @@ class Directory:
         """
         path = self.path(name)
         parent = path.rpartition("/")[0]
-        temporary = f"{parent}/.{secrets.token_hex(8)}.tmp" if self._local else path
+        temporary = f"{parent}/.{secrets.token_hex(8)}.tmp" if self.local else path
         try:
             self._fs.makedirs(parent, exist_ok=True)
             with self._fs.open(temporary, "wb") as file:
                 file.write(data)
-            if self._local:
+            if self.local:
                 os.replace(temporary, path)
         except OSError as error:
-            if self._local and os.path.exists(temporary):
+            if self.local and os.path.exists(temporary):
                 os.unlink(temporary)
             raise InputError(
                 f"cannot be written: {error.strerror or error}; free space or choose another "

@@ -83,7 +83,7 @@ def _third_party(kind: Kind) -> list[type[Method]]:
         value = point.load()
         if not _is_method(value, kind):
             raise MethodError(
-                f"entry point {point.name!r} ({point.value}) of {ENTRY_POINT_GROUPS[kind]} is not a "
+                f"entry point {point.name!r} ({point.value}) in {ENTRY_POINT_GROUPS[kind]} is no "
                 f"class derived from leadsman's {kind} base with a name"
             )
         classes.append(value)

@@ -2,5 +2,6 @@
 
 from leadsman.engine.base import Engine, Progress
 from leadsman.engine.local import LocalEngine
+from leadsman.engine.threads import ThreadEngine
 
-__all__ = ["Engine", "LocalEngine", "Progress"]
+__all__ = ["Engine", "LocalEngine", "Progress", "ThreadEngine"]

@@ -2,7 +2,18 @@
 
 from leadsman.runs.ledger import Ledger
 from leadsman.runs.recipe import Mixture, Recipe, Schedule
+from leadsman.runs.registered import ForecastScore, RegisteredForecast
 from leadsman.runs.run import Run, RunStatus
 from leadsman.runs.shape import ModelShape
 
-__all__ = ["Ledger", "Mixture", "ModelShape", "Recipe", "Run", "RunStatus", "Schedule"]
+__all__ = [
+    "ForecastScore",
+    "Ledger",
+    "Mixture",
+    "ModelShape",
+    "Recipe",
+    "RegisteredForecast",
+    "Run",
+    "RunStatus",
+    "Schedule",
+]

@@ -3,6 +3,7 @@
     LEDGER/runs/RUN_ID/run.json        written last: a run without it does not exist
                        curve.parquet   step, tokens, loss (nats per token), lr
                        scores.parquet  per-item results, where an evaluator kept them
+           forecasts/, scores/         see :mod:`leadsman.runs.registered`
 
 Every file is written under a temporary name and renamed (:mod:`leadsman.files`), so a
 process killed at any moment leaves either the whole run or none of it.
@@ -19,6 +20,7 @@ import polars as pl
 
 from leadsman.errors import InputError
 from leadsman.files import Directory
+from leadsman.runs.registered import ForecastScore, RegisteredForecast
 from leadsman.runs.run import Run
 
 
@@ -113,11 +115,47 @@ class Ledger:
             connection.register("runs", self.frame().to_arrow())
             if "curves" in query:
                 connection.register("curves", self._curves().to_arrow())
-            return pl.DataFrame(connection.execute(query).to_arrow_table())
+            return pl.DataFrame(connection.sql(query).to_arrow_table())
         except duckdb.Error as error:
             raise InputError(f"this query cannot be run: {error}", column="sql") from error
         finally:
             connection.close()
+
+    def register(self, forecast: RegisteredForecast) -> RegisteredForecast:
+        """Store a forecast before its run; the one stored first stands and is returned.
+
+        Raises:
+            InputError: the run is already in the ledger, so this would be no forecast.
+        """
+        name = f"forecasts/{forecast.id}.json"
+        if self.directory.exists(name):
+            return self._forecast(name)
+        if forecast.id in self:
+            raise InputError(
+                f"run {forecast.id} is already done; a forecast is registered before its run",
+                file=self.location,
+            )
+        self.directory.write_json(name, forecast.to_dict())
+        return self._forecast(name)
+
+    def forecasts(self) -> list[RegisteredForecast]:
+        """Every registered forecast, in order of registration."""
+        names = [PurePosixPath(path).name for path in self.directory.glob("forecasts/*.json")]
+        stored = [self._forecast(f"forecasts/{name}") for name in names]
+        return sorted(stored, key=lambda forecast: (forecast.created, forecast.id))
+
+    def track_record(self) -> list[ForecastScore]:
+        """Every registered forecast whose run is finished, scored; stored beside the forecasts."""
+        scores = []
+        for forecast in self.forecasts():
+            if forecast.id in self and self.get(forecast.id).status == "finished":
+                score = ForecastScore.of(forecast, self.get(forecast.id).row()[forecast.y])
+                self.directory.write_json(f"scores/{forecast.id}.json", score.to_dict())
+                scores.append(score)
+        return scores
+
+    def _forecast(self, name: str) -> RegisteredForecast:
+        return RegisteredForecast.from_dict(json.loads(self.directory.read(name)))
 
     def _curves(self) -> pl.DataFrame:
         frames = [self.curve(run_id).with_columns(id=pl.lit(run_id)) for run_id in self.ids()]

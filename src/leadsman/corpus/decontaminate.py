@@ -1,0 +1,223 @@
+"""Removes documents that hold text of a target or an evaluation set, with the span that matches.
+
+Overlap is counted in n-grams of tokens (:mod:`leadsman.corpus.overlap`). A document goes if
+
+    exact copy       its normalised text is that of a target item
+    near copy        at least ``overlap`` of its n-grams are in the target
+    holds an item    it has at least ``overlap`` of the n-grams of one item
+    shared span      ``span`` or more tokens in a row are in the target
+
+Items shorter than n tokens have no n-gram: they are found only as exact copies, and counted.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from leadsman.corpus.corpus import Corpus
+from leadsman.corpus.job import Job
+from leadsman.corpus.overlap import Overlap, TargetIndex
+from leadsman.corpus.rejects import EXCERPT
+from leadsman.corpus.removal import Removal, RemovalReport
+from leadsman.corpus.subset import publish, write_subset
+from leadsman.corpus.text import normalised_hashes, texts, token_counts
+from leadsman.corpus.writer import SHARD_BYTES
+from leadsman.engine import Engine, ThreadEngine
+from leadsman.errors import InputError
+
+REASONS = ("", "exact copy", "near copy", "holds an item", "shared span")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecontaminationReport(RemovalReport):
+    """What was removed because the target has it.
+
+    Attributes:
+        n: tokens in an n-gram.
+        items: documents in the target.
+        short_items: of them, those with fewer than n tokens: looked for as whole documents only.
+    """
+
+    n: int
+    items: int
+    short_items: int
+
+
+@dataclass(frozen=True)
+class _Rules:
+    n: int
+    span: int
+    overlap: float
+
+
+def decontaminate(
+    corpora: Corpus | Sequence[Corpus],
+    against: Corpus,
+    out: str | Path,
+    *,
+    n: int = 8,
+    span: int = 30,
+    overlap: float = 0.5,
+    max_source_loss: float = 0.5,
+    engine: Engine | None = None,
+    shard_bytes: int = SHARD_BYTES,
+) -> DecontaminationReport:
+    """Write the documents of ``corpora`` that share little with ``against`` as the corpus ``out``.
+
+    Args:
+        corpora: one corpus or several.
+        against: the target or evaluation set; one document an item. Held in memory as an index
+            of about 24 bytes a token.
+        out: directory or URL of the result.
+        n: tokens in an n-gram.
+        span: tokens in a row that must not be shared; at least n.
+        overlap: share of a document's or an item's n-grams that must not be shared, in (0, 1].
+        max_source_loss: share of a source's bytes beyond which its loss gives a warning.
+        engine: where the work is done; threads of this process by default.
+        shard_bytes: text in an output shard.
+
+    Raises:
+        InputError: a source loses all its documents, ``out`` holds other work, a setting cannot
+            be, or a file is at fault.
+    """
+    if n < 1:
+        raise InputError(f"must be at least 1, not {n}", column="n")
+    if span < n:
+        raise InputError(f"must be at least n ({n}), not {span}", column="span")
+    if not 0 < overlap <= 1:
+        raise InputError(f"must be in (0, 1], not {overlap}", column="overlap")
+    engine = engine or ThreadEngine()
+    joined = Corpus.join(corpora)
+    rules = _Rules(n, span, overlap)
+    settings = vars(rules) | {"max_source_loss": max_source_loss, "shard_bytes": shard_bytes}
+    job = Job(out, "decontaminate", settings, [joined, against])
+    if job.finished:
+        return DecontaminationReport.from_dict(json.loads(job.directory.read("report.json")))
+    index, copies = _index(against, n)
+    search = partial(_search, corpus=joined, job=job, index=index, copies=copies, rules=rules)
+    parts = range(len(joined.shards))
+    todo = [part for part in parts if not job.has(f"overlap/{part:05d}.found.npy")]
+    for _ in engine.map(search, todo):
+        pass
+    found = job.gather("overlap", "found", len(parts))
+    removal = _removal(joined, against, found)
+    warnings = removal.check(max_source_loss)
+    removal.write_rejects(job)
+    corpus = write_subset(
+        joined, ~removal.removed, removal.text_bytes, job, engine=engine, shard_bytes=shard_bytes
+    )
+    report = DecontaminationReport(
+        **removal.summary(corpus, warnings, examples_by=found["longest"]),
+        n=n,
+        items=against.documents,
+        short_items=index.short,
+    )
+    job.directory.write_json("report.json", report.to_dict())
+    publish(corpus, job)
+    return report
+
+
+_FOUND = np.dtype(
+    [
+        ("reason", np.int8),
+        ("text_bytes", np.int64),
+        ("item", np.int64),
+        ("longest", np.int64),
+        ("share_of_document", np.float32),
+        ("share_of_item", np.float32),
+        ("span", f"S{EXCERPT}"),
+    ]
+)
+
+
+def _index(against: Corpus, n: int) -> tuple[TargetIndex, dict[bytes, int]]:
+    """The n-grams of all items, and each item's number by the hash of its normalised text."""
+    tokens = sum(int(token_counts(texts(batch)).sum()) for batch in against.batches(["text"]))
+    index = TargetIndex(n, against.documents, tokens)
+    copies: dict[bytes, int] = {}
+    for batch in against.batches(["text"]):
+        for number, key in enumerate(normalised_hashes(texts(batch)), index.added):
+            copies.setdefault(key.tobytes(), number)
+        index.add(texts(batch))
+    return index, copies
+
+
+def _search(
+    part: int,
+    *,
+    corpus: Corpus,
+    job: Job,
+    index: TargetIndex,
+    copies: dict[bytes, int],
+    rules: _Rules,
+) -> None:
+    """Keep what each document of one shard shares with the target."""
+    pieces = [
+        _judge(batch, index, copies, rules)
+        for batch in corpus.shard_batches(corpus.shards[part], ["text"])
+    ]
+    job.save(f"overlap/{part:05d}.found.npy", np.concatenate(pieces))
+
+
+def _judge(
+    batch: pa.RecordBatch, index: TargetIndex, copies: dict[bytes, int], rules: _Rules
+) -> npt.NDArray[np.void]:
+    column = texts(batch)
+    overlap: Overlap = index.search(column)
+    keys = normalised_hashes(column)
+    copy_of = np.array([copies.get(key.tobytes(), -1) for key in keys], np.int64)
+    found = np.zeros(len(column), _FOUND)
+    found["text_bytes"] = column.lengths
+    found["item"] = np.where(copy_of >= 0, copy_of, overlap.item)
+    found["longest"] = overlap.longest
+    found["share_of_document"] = overlap.share_of_document
+    found["share_of_item"] = overlap.share_of_item
+    found["reason"] = np.select(
+        [
+            copy_of >= 0,
+            overlap.share_of_document >= rules.overlap,
+            overlap.share_of_item >= rules.overlap,
+            overlap.longest >= rules.span,
+        ],
+        [1, 2, 3, 4],
+        0,
+    )
+    for row in np.flatnonzero(found["reason"]).tolist():
+        begin = column.offsets[row] + overlap.begin[row]
+        end = min(column.offsets[row] + overlap.end[row], begin + EXCERPT)
+        found["span"][row] = column.data[begin:end].tobytes()
+    return found
+
+
+def _removal(corpus: Corpus, against: Corpus, found: npt.NDArray[np.void]) -> Removal:
+    removed = found["reason"] > 0
+    items = against.take(found["item"][removed & (found["item"] >= 0)], ["id"])
+    target_ids = np.full(len(found), None, object)
+    spans = np.full(len(found), "", object)
+    for row in np.flatnonzero(removed).tolist():
+        item = int(found["item"][row])
+        target_ids[row] = items[item]["id"] if item >= 0 else None
+        # A span cut at a fixed number of bytes may end inside a character.
+        spans[row] = bytes(found["span"][row]).decode(errors="ignore")
+    return Removal(
+        corpus=corpus,
+        removed=removed,
+        text_bytes=found["text_bytes"].copy(),
+        reasons=np.array(REASONS)[found["reason"]],
+        kept_of=np.full(len(found), -1, np.int64),
+        details={
+            "target_id": target_ids,
+            "span": spans,
+            "span_tokens": found["longest"],
+            "share_of_document": found["share_of_document"],
+            "share_of_item": found["share_of_item"],
+        },
+    )

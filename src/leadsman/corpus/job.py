@@ -1,0 +1,108 @@
+"""A restartable piece of work with a corpus as its result.
+
+    OUT/.work/job.json   fingerprint of the work: inputs, settings, version
+        .work/...        what is done so far; removed at the end
+        manifest.json    written last, with the same fingerprint
+
+The same command on a killed job continues; on a finished one it does nothing; another command
+never mixes with what is there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from leadsman._version import __version__
+from leadsman.corpus.corpus import MANIFEST, Corpus
+from leadsman.errors import InputError
+from leadsman.files import Directory
+
+
+class Job:
+    """Work that makes the corpus ``out``.
+
+    Args:
+        out: directory or URL of the result.
+        verb: what is done (``dedup``, ``select``, ...).
+        settings: everything the result depends on beside the inputs, as JSON values.
+        inputs: the corpora it is made from.
+
+    Raises:
+        InputError: ``out`` is one of the inputs, or holds the result of other work.
+    """
+
+    def __init__(
+        self, out: str | Path, verb: str, settings: Mapping[str, Any], inputs: Sequence[Corpus]
+    ) -> None:
+        self.directory = Directory(str(out))
+        self.work = Directory(f"{out}/.work")
+        description = {
+            "verb": verb,
+            "settings": dict(settings),
+            "inputs": [corpus.fingerprint for corpus in inputs],
+            "version": __version__,
+        }
+        text = json.dumps(description, sort_keys=True)
+        self.fingerprint = f"{verb}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+        places = {shard.location or c.location for c in inputs for shard in c.shards}
+        if self.directory.path("") in {Directory(place).path("") for place in places}:
+            raise InputError("is both input and output; give another --out", file=out)
+        self.finished = self._finished(str(out))
+        if not self.finished and self._begun() != self.fingerprint:
+            self._clear()
+            self.work.write_json("job.json", {"fingerprint": self.fingerprint})
+
+    def _finished(self, out: str) -> bool:
+        if not self.directory.exists(MANIFEST):
+            return False
+        if Corpus.open(out).job == self.fingerprint:
+            return True
+        raise InputError("already holds another corpus; remove it, or give another --out", file=out)
+
+    def _begun(self) -> str | None:
+        if not self.work.exists("job.json"):
+            return None
+        fingerprint: str = json.loads(self.work.read("job.json"))["fingerprint"]
+        return fingerprint
+
+    def _clear(self) -> None:
+        for name in (".work", "rejects", "report.json"):
+            self.directory.remove(name)
+        for path in self.directory.glob("shard-*.parquet"):
+            self.directory.remove(path.rpartition("/")[2])
+
+    def has(self, name: str) -> bool:
+        """Whether an intermediate result is there."""
+        return self.work.exists(name)
+
+    def save(self, name: str, array: npt.NDArray[Any]) -> None:
+        """Keep an array as an intermediate result, all or nothing."""
+        buffer = io.BytesIO()
+        np.save(buffer, array)
+        self.work.write(name, buffer.getvalue())
+
+    def load(self, name: str) -> npt.NDArray[Any]:
+        """An array that was saved; a local one is mapped, not read."""
+        if self.work.local:
+            mapped: npt.NDArray[Any] = np.load(self.work.path(name), mmap_mode="r")
+            return mapped
+        loaded: npt.NDArray[Any] = np.load(io.BytesIO(self.work.read(name)))
+        return loaded
+
+    def gather(self, folder: str, name: str, parts: int) -> npt.NDArray[Any]:
+        """The arrays ``FOLDER/00000.NAME.npy``, ... that were saved, one after the other."""
+        return np.concatenate(
+            [self.load(f"{folder}/{part:05d}.{name}.npy") for part in range(parts)]
+        )
+
+    def close(self) -> None:
+        """Remove the intermediate results; the manifest must be written already."""
+        self.directory.remove(".work")

@@ -1,0 +1,269 @@
+"""MinHash signatures, LSH bands, union-find and true Jaccard, as kernels.
+
+A document is the set of its shingles: the hashed n-grams of its tokens (one n-gram of all its
+tokens if it has fewer than n; none if it has no token). Component k of the signature is
+min over shingles x of (a_k x + b_k mod 2^32) with odd a_k; two documents agree in a component
+with probability close to their Jaccard similarity |A & B| / |A | B|. Broder, "On the resemblance
+and containment of documents" (1997). Cut into b bands of r rows, they share a band with
+probability 1 - (1 - J^r)^b.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from leadsman.corpus._jit import jit
+from leadsman.corpus.kernels import (
+    _BASE,
+    Bytes,
+    Codes,
+    Hashes,
+    Ints,
+    mix,
+    next_token,
+    power_of_base,
+)
+from leadsman.corpus.text import TextColumn, token_counts
+from leadsman.corpus.unicode import tables
+
+Signatures = npt.NDArray[np.uint32]
+_EMPTY = np.uint32(0xFFFFFFFF)
+_BLOCK = 1024
+
+
+@jit
+def _shingles(
+    data: Bytes, position: int, end: int, classes: Bytes, lower: Codes, n: int, out: Hashes
+) -> int:
+    """Write the shingle hashes of one document (with repeats) and return how many."""
+    ring = np.zeros(n, dtype=np.uint64)
+    oldest = power_of_base(n)
+    polynomial, seen, count = np.uint64(0), 0, 0
+    while True:
+        value, first, position = next_token(data, position, end, classes, lower)
+        if first == position:
+            break
+        polynomial = polynomial * _BASE + value - ring[seen % n] * oldest
+        ring[seen % n] = value
+        seen += 1
+        if seen >= n:
+            out[count] = mix(polynomial)
+            count += 1
+    if 0 < seen < n:
+        out[0] = mix(polynomial)
+        count = 1
+    return count
+
+
+@jit
+def _sign(
+    data: Bytes,
+    offsets: Ints,
+    classes: Bytes,
+    lower: Codes,
+    n: int,
+    a: Signatures,
+    b: Signatures,
+    out: Signatures,
+) -> None:
+    block = np.empty(_BLOCK, dtype=np.uint32)
+    ring = np.zeros(n, dtype=np.uint64)
+    oldest = power_of_base(n)
+    for document in range(offsets.size - 1):
+        position, end = offsets[document], offsets[document + 1]
+        out[document] = _EMPTY
+        ring[:] = 0
+        polynomial, seen, count = np.uint64(0), 0, 0
+        while True:
+            value, first, position = next_token(data, position, end, classes, lower)
+            if first == position:
+                break
+            polynomial = polynomial * _BASE + value - ring[seen % n] * oldest
+            ring[seen % n] = value
+            seen += 1
+            if seen >= n:
+                block[count] = np.uint32(mix(polynomial) >> np.uint64(32))
+                count += 1
+                if count == _BLOCK:
+                    _lower(block, count, a, b, out[document])
+                    count = 0
+        if 0 < seen < n:
+            block[0] = np.uint32(mix(polynomial) >> np.uint64(32))
+            count = 1
+        _lower(block, count, a, b, out[document])
+
+
+@jit
+def _lower(
+    block: Signatures, count: int, a: Signatures, b: Signatures, signature: Signatures
+) -> None:
+    # Shingles inside, permutations outside: so the compiler works on eight at once.
+    for k in range(a.size):
+        multiplier, offset, lowest = a[k], b[k], signature[k]
+        for i in range(count):
+            lowest = min(lowest, np.uint32(np.uint32(multiplier * block[i]) + offset))
+        signature[k] = lowest
+
+
+@jit
+def _sets(
+    data: Bytes,
+    offsets: Ints,
+    classes: Bytes,
+    lower: Codes,
+    n: int,
+    wanted: npt.NDArray[np.bool_],
+    values: Hashes,
+    ends: Ints,
+) -> int:
+    filled, at = 0, 0
+    for document in range(offsets.size - 1):
+        if not wanted[document]:
+            continue
+        count = _shingles(
+            data, offsets[document], offsets[document + 1], classes, lower, n, values[filled:]
+        )
+        part = values[filled : filled + count]
+        part.sort()
+        unique = 0
+        for i in range(count):
+            if unique == 0 or part[i] != part[unique - 1]:
+                part[unique] = part[i]
+                unique += 1
+        filled += unique
+        ends[at] = filled
+        at += 1
+    return filled
+
+
+@jit
+def jaccard(one: Hashes, two: Hashes) -> float:
+    """True Jaccard similarity of two sorted sets; 0 if both are empty."""
+    i, j, common = 0, 0, 0
+    while i < one.size and j < two.size:
+        if one[i] == two[j]:
+            common += 1
+            i += 1
+            j += 1
+        elif one[i] < two[j]:
+            i += 1
+        else:
+            j += 1
+    union = one.size + two.size - common
+    return common / union if union else 0.0
+
+
+@jit
+def band_hashes(signatures: Signatures, band: int, rows: int, out: Hashes) -> None:
+    """64-bit hash of one band of each signature, ``out`` shape (n,)."""
+    for document in range(signatures.shape[0]):
+        value = np.uint64(0)
+        for k in range(band * rows, (band + 1) * rows):
+            value = mix(value * _BASE + np.uint64(signatures[document, k]))
+        out[document] = value
+
+
+@jit
+def find(parent: Ints, node: int) -> int:
+    """Root of ``node``, halving the path on the way."""
+    while parent[node] != node:
+        parent[node] = parent[parent[node]]
+        node = parent[node]
+    return node
+
+
+@jit
+def unite_equal(parent: Ints, keys: Hashes, order: Ints) -> None:
+    """Unite documents with equal keys; ``order`` sorts them. The smallest is always the root."""
+    for i in range(1, order.size):
+        if keys[order[i]] == keys[order[i - 1]]:
+            one, two = find(parent, order[i - 1]), find(parent, order[i])
+            if one < two:
+                parent[two] = one
+            elif two < one:
+                parent[one] = two
+
+
+@jit
+def keep_first(
+    values: Hashes,
+    begins: Ints,
+    ends: Ints,
+    signatures: Signatures,
+    threshold: float,
+    max_checks: int,
+    kept_of: Ints,
+    similarity: npt.NDArray[np.float32],
+) -> None:
+    """Within one cluster, in order, remove what is near a document already kept.
+
+    Args:
+        values: shingle sets, one after the other, each sorted.
+        begins, ends: where each member's set lies in ``values``, shape (m,).
+        signatures: of the members, shape (m, k).
+        threshold: least true Jaccard similarity to the kept document.
+        max_checks: most kept documents a member is compared with, best agreement first.
+        kept_of: out: index of the kept member each is a copy of, or -1, shape (m,).
+        similarity: out: their true Jaccard similarity, shape (m,).
+    """
+    size = begins.size
+    kept = np.empty(size, dtype=np.int64)
+    agreement = np.empty(size, dtype=np.int64)
+    count = 0
+    for member in range(size):
+        mine = values[begins[member] : ends[member]]
+        for i in range(count):
+            agreement[i] = (signatures[kept[i]] == signatures[member]).sum()
+        kept_of[member] = -1
+        similarity[member] = 0.0
+        for _ in range(min(count, max_checks)):
+            best = np.argmax(agreement[:count])
+            agreement[best] = -1
+            other = kept[best]
+            theirs = values[begins[other] : ends[other]]
+            if min(mine.size, theirs.size) < threshold * max(mine.size, theirs.size):
+                continue
+            value = jaccard(mine, theirs)
+            if value >= threshold:
+                kept_of[member] = other
+                similarity[member] = value
+                break
+        if kept_of[member] < 0:
+            kept[count] = member
+            count += 1
+
+
+def permutations(size: int, *, seed: int) -> tuple[Signatures, Signatures]:
+    """Multipliers (odd) and offsets of ``size`` permutations of 32-bit numbers."""
+    generator = np.random.default_rng(seed)
+    a = generator.integers(0, 1 << 32, size, dtype=np.uint64).astype(np.uint32) | np.uint32(1)
+    b = generator.integers(0, 1 << 32, size, dtype=np.uint64).astype(np.uint32)
+    return a, b
+
+
+def signatures(column: TextColumn, *, n: int, a: Signatures, b: Signatures) -> Signatures:
+    """MinHash signature of each document, shape (documents, len(a)); all ones if it has no token.
+
+    >>> import pyarrow as pa
+    >>> column = TextColumn.of(pa.array(["a b c d", "A  B c D", "w x y z"]))
+    >>> one, two, three = signatures(column, n=2, a=permutations(64, seed=0)[0],
+    ...                              b=permutations(64, seed=0)[1])
+    >>> bool((one == two).all()), bool((one == three).any())
+    (True, False)
+    """
+    out = np.empty((len(column), len(a)), np.uint32)
+    if len(column):
+        _sign(column.data, column.offsets, *tables(), n, a, b, out)
+    return out
+
+
+def shingle_sets(
+    column: TextColumn, *, n: int, wanted: npt.NDArray[np.bool_]
+) -> tuple[Hashes, Ints]:
+    """Sorted shingle sets of the wanted documents, one after the other, and where each ends."""
+    counts = token_counts(column)
+    values = np.empty(int(counts[wanted].sum()) + 1, np.uint64)
+    ends = np.empty(int(wanted.sum()), np.int64)
+    filled = _sets(column.data, column.offsets, *tables(), n, wanted, values, ends)
+    return values[:filled], ends

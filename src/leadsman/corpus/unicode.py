@@ -1,0 +1,68 @@
+"""What each Unicode code point is to a tokeniser, as tables the kernels index.
+
+A token is a run of word characters (letters, digits, underscore), a run of symbols, or one
+character of a script written without spaces (Chinese, Japanese kana, Thai, Lao, Khmer, Burmese).
+Combining marks and joiners stay with the token they follow. Lower case is one to one: U+0130
+becomes ``i`` and a final sigma is not told from any other.
+"""
+
+from __future__ import annotations
+
+import sys
+import unicodedata
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+
+SPACE, WORD, SYMBOL, SINGLE, MARK = range(5)
+
+_WITHOUT_SPACES = (
+    (0x0E00, 0x0EFF),
+    (0x1000, 0x109F),
+    (0x1780, 0x17FF),
+    (0x3005, 0x3007),
+    (0x3040, 0x30FF),
+    (0x31F0, 0x31FF),
+    (0x3400, 0x4DBF),
+    (0x4E00, 0x9FFF),
+    (0xF900, 0xFAFF),
+    (0xFF66, 0xFF9D),
+    (0x20000, 0x3FFFF),
+)
+_JOINERS = "\u200c\u200d"
+
+
+def character_class(character: str) -> int:
+    """Class of one character: ``SPACE``, ``WORD``, ``SYMBOL``, ``SINGLE`` or ``MARK``.
+
+    >>> [character_class(c) for c in " a_+漢"] == [SPACE, WORD, WORD, SYMBOL, SINGLE]
+    True
+    """
+    if character.isspace():
+        return SPACE
+    if unicodedata.category(character)[0] == "M" or character in _JOINERS:
+        return MARK
+    if not (character.isalnum() or character == "_"):
+        return SYMBOL
+    code = ord(character)
+    single = any(low <= code <= high for low, high in _WITHOUT_SPACES)
+    return SINGLE if single and not character.isdecimal() else WORD
+
+
+def lower_case(character: str) -> str:
+    """Lower case of one character, always one character."""
+    return character.lower()[0]
+
+
+@cache
+def tables() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32]]:
+    """Class and lower case of every code point: two arrays of shape (0x110000,)."""
+    classes = np.full(sys.maxunicode + 1, SYMBOL, dtype=np.uint8)
+    lower = np.arange(sys.maxunicode + 1, dtype=np.int32)
+    # Beyond these planes nothing is assigned but private use and the variation selectors.
+    for code in [*range(0x33480), *range(0xE0100, 0xE01F0)]:
+        character = chr(code)
+        classes[code] = character_class(character)
+        lower[code] = ord(lower_case(character))
+    return classes, lower
