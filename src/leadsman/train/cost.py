@@ -128,7 +128,7 @@ def ladder_recipes(
     return design(low)
 
 
-LEAST_TOKENS = 49_152
+LEAST_TOKENS = 32_768
 """Fewest tokens of a proxy: a warm-up and a decay fit in."""
 
 
@@ -144,9 +144,14 @@ def branch_tokens(most: float, branches: int) -> list[int]:
 def machine_ratio(*, seconds: float = 3.0) -> float:
     """How much slower than the reference this machine is now: 1 is equal, 2 takes twice as long.
 
-    Trains a small model, not compiled, on random tokens with one thread for a few seconds of
-    processor time.
+    Args:
+        seconds: how long to try.
     """
+    return PROBE_TOKENS_PER_SECOND / probe_tokens_per_second(seconds=seconds)
+
+
+def probe_tokens_per_second(*, seconds: float = 3.0) -> float:
+    """Tokens a second of a small model, not compiled, on random tokens with one thread."""
     import torch
 
     from leadsman.train.loop import build_optimizer
@@ -164,7 +169,7 @@ def machine_ratio(*, seconds: float = 3.0) -> float:
         generator = torch.Generator().manual_seed(0)
         ids = torch.randint(shape.vocab_size, (4, shape.seq_len + 1), generator=generator)
         steps, began = -1, math.inf
-        while time.perf_counter() - began < seconds:
+        while steps < 1 or time.perf_counter() - began < seconds:
             with torch.autocast("cpu", torch.bfloat16, enabled=recipe.precision == "bf16"):
                 loss = model.loss(ids[:, :-1], ids[:, 1:])
             torch.autograd.backward(loss)
@@ -172,10 +177,9 @@ def machine_ratio(*, seconds: float = 3.0) -> float:
             optimizer.zero_grad(set_to_none=True)
             steps += 1
             began = time.perf_counter() if steps == 0 else began
-        rate = steps * 4 * shape.seq_len / (time.perf_counter() - began)
+        return steps * 4 * shape.seq_len / (time.perf_counter() - began)
     finally:
         torch.set_num_threads(threads)
-    return PROBE_TOKENS_PER_SECOND / rate
 
 
 def _rate(recipe: Recipe) -> float:
