@@ -15,6 +15,7 @@ import hashlib
 import json
 import os
 import re
+import secrets
 import sysconfig
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -73,7 +74,7 @@ def harvest_source(
     files = sorted(_FILES[name](held_out), key=lambda path: _order(path, seed))
     readable = files[: max(1, round(len(files) * revealed))] if files else []
     extract = _EXTRACT[name]
-    temporary = directory / f".{name}.jsonl.tmp"
+    temporary = directory / f".{name}-{secrets.token_hex(4)}.jsonl.tmp"
     directory.mkdir(parents=True, exist_ok=True)
     documents = written = file_bytes_read = 0
     with temporary.open("w", encoding="utf-8") as out:
