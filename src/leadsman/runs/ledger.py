@@ -115,7 +115,7 @@ class Ledger:
             connection.register("runs", self.frame().to_arrow())
             if "curves" in query:
                 connection.register("curves", self._curves().to_arrow())
-            return pl.DataFrame(connection.execute(query).to_arrow_table())
+            return pl.DataFrame(connection.sql(query).to_arrow_table())
         except duckdb.Error as error:
             raise InputError(f"this query cannot be run: {error}", column="sql") from error
         finally:

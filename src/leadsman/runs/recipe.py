@@ -105,7 +105,8 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.batch_tokens < 1 or self.batch_tokens % self.shape.seq_len:
             raise InputError(
-                f"{self.batch_tokens} is not a multiple of the sequence length {self.shape.seq_len}",
+                f"{self.batch_tokens} is not a multiple of the sequence length "
+                f"{self.shape.seq_len}",
                 column="batch_tokens",
             )
         if self.tokens < self.batch_tokens:

@@ -1,0 +1,66 @@
+"""The ``leadsman`` command: gathers the command groups and turns errors into one sentence.
+
+A command group is a module with ``register(app)``. Modules are thin and import their rooms inside
+the commands, so that ``leadsman --help`` stays fast.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from leadsman._version import __version__
+from leadsman.errors import LeadsmanError
+
+app = typer.Typer(
+    help="Sound before you sail: select data, forecast a training run with intervals that hold, "
+    "plan it, do it, and score the forecast.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"leadsman {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Version.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")] = False,
+) -> None:
+    """Forecast a training run before paying for it."""
+    if debug:
+        os.environ["LEADSMAN_DEBUG"] = "1"
+
+
+def _register_groups() -> None:
+    from leadsman.cli import demo, methods, plan, runs
+
+    for group in (demo, plan, runs, methods):
+        group.register(app)
+
+
+_register_groups()
+
+
+def run() -> None:
+    """Entry point: exit code 2 and one sentence for every error the user can mend."""
+    try:
+        app()
+    except LeadsmanError as error:
+        if os.environ.get("LEADSMAN_DEBUG"):
+            raise
+        typer.secho(f"leadsman: {error}", err=True, fg="red")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        typer.secho("\nleadsman: stopped; the same command continues from what is done.", err=True)
+        sys.exit(130)

@@ -1,0 +1,107 @@
+"""``leadsman init``, ``leadsman plan``: from a project file to a decision, and on to the run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+TEMPLATE = """\
+# A Leadsman project. Run it:  leadsman plan leadsman.yaml
+# Paths are relative to this file. Sizes may be written 300 MB or 1.5 GB.
+name: {name}
+
+# Text offered for training: JSONL (plain, .gz, .zst) or Parquet with a column `text`,
+# a directory of text or Markdown files, or a Leadsman corpus.
+sources:
+  - name: web
+    path: data/web.jsonl
+  - name: code
+    path: data/code.jsonl
+    # declared_bytes: 1.5 GB   # full size, where only a part is readable yet
+
+# Documents that say what good means. A share is kept for evaluation; the selector never sees it.
+target:
+  path: data/target.jsonl
+  # held_out: 0.5
+  # held_out_bytes: 200 kB
+
+# The run to plan: training FLOPs, or hours or money on named hardware
+# (hours: 2 and flops_per_second: 2.0e+14; money: 100 and price_per_hour: 2.5 too).
+budget:
+  flops: 3.0e+13
+  # max_params: 1000000        # largest model that can be served (non-embedding parameters)
+
+# What follows may be left out; these are the defaults.
+selection:
+  method: dsir                 # leadsman methods --kind selector
+  keep: 0.25                   # share of the readable bytes
+tokenizer:
+  vocab_size: 2048
+soundings:
+  minutes: 6                   # of small runs, on two cores
+  mixtures: [natural, uniform, selected]
+seed: 0
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this group."""
+    app.command("init")(init)
+    app.command("plan")(plan)
+
+
+def init(
+    directory: Annotated[Path, typer.Argument(help="Where the project file goes.")],
+) -> None:
+    """Write a commented project file to start from."""
+    from leadsman.errors import InputError
+    from leadsman.files import Directory
+
+    file = directory / "leadsman.yaml"
+    if file.exists():
+        raise InputError("is already there; remove it or choose another directory", file=file)
+    text = TEMPLATE.format(name=directory.resolve().name)
+    Directory(str(directory)).write(file.name, text.encode())
+    typer.echo(f"Wrote {file}. Put your sources and target in it, then: leadsman plan {file}")
+
+
+def plan(
+    project: Annotated[Path, typer.Argument(help="The project file (YAML).")],
+    do: Annotated[
+        bool, typer.Option("--do", help="Then do the planned run and a naive one, and score.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done and how long it would take.")
+    ] = False,
+    workers: Annotated[int, typer.Option(help="Processes at once; 0: one a core.")] = 0,
+) -> None:
+    """Select, sound, forecast and decide; a report is written beside the project file."""
+    run_project(project, do=do, dry_run=dry_run, workers=workers)
+
+
+def run_project(project_file: Path, *, do: bool, dry_run: bool, workers: int) -> None:
+    """What ``plan`` and ``demo`` share."""
+    from leadsman.cli.watch import TerminalWatcher
+    from leadsman.engine import LocalEngine
+    from leadsman.plan.pipeline import carry_out, make_plan
+    from leadsman.plan.project import load_project
+    from leadsman.plan.tell import dry_run as tell_dry_run
+    from leadsman.plan.workspace import Workspace
+    from leadsman.report import write_report
+
+    project = load_project(project_file)
+    engine = LocalEngine(workers)
+    with TerminalWatcher() as watcher:
+        if dry_run:
+            tell_dry_run(project, engine.workers, watcher)
+            return
+        work = project_file.parent / "work"
+        workspace = Workspace(work, watcher)
+        workspace.files.write("project.yaml", project_file.read_bytes())
+        decided = make_plan(project, workspace, engine)
+        if do:
+            carry_out(project, decided, workspace, engine)
+        report = write_report(work, project_file.parent / "report.html")
+        watcher.note(f"Report: {report}")

@@ -1,0 +1,93 @@
+"""``leadsman runs``: look into the ledger."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+LedgerOption = Annotated[
+    str, typer.Option("--ledger", "-l", help="Ledger directory or URL (PROJECT/work/ledger).")
+]
+
+group = typer.Typer(help="Look into the ledger: every run, its settings, curve and results.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this group."""
+    app.add_typer(group, name="runs")
+
+
+def _open(location: str) -> Any:
+    from pathlib import Path
+
+    from leadsman.errors import InputError
+    from leadsman.runs import Ledger
+
+    if "://" not in location and not Path(location).is_dir():
+        raise InputError(
+            "there is no ledger here; name one with --ledger (a project keeps it in work/ledger)",
+            file=location,
+        )
+    return Ledger(location)
+
+
+@group.command("ls")
+def list_runs(ledger: LedgerOption = "work/ledger") -> None:
+    """List the runs, one a line."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from leadsman.humanize import count
+
+    runs = list(_open(ledger))
+    table = Table(box=None, pad_edge=False)
+    for heading in ("id", "role", "mixture", "params", "tokens", "FLOPs", "bpb", "status"):
+        right = heading in ("params", "tokens", "FLOPs", "bpb")
+        table.add_column(heading, justify="right" if right else "left")
+    for run in sorted(runs, key=lambda run: (run.role, run.row().get("flops") or 0)):
+        row = run.row()
+        results = ", ".join(f"{value:.4f}" for value in run.bpb.values())
+        table.add_row(
+            run.id,
+            run.role,
+            str(row.get("mixture", "")),
+            count(row.get("params")),
+            count(row.get("tokens")),
+            f"{row['flops']:.2e}" if row.get("flops") else "",
+            results,
+            run.status if run.status == "finished" else f"{run.status}: {run.reason}",
+        )
+    Console().print(table)
+
+
+@group.command("show")
+def show(run: str, ledger: LedgerOption = "work/ledger") -> None:
+    """Show one run whole, as JSON (a unique beginning of its id is enough)."""
+    typer.echo(json.dumps(_open(ledger).get(run).to_dict(), indent=1))
+
+
+@group.command("sql")
+def sql(
+    query: str,
+    ledger: LedgerOption = "work/ledger",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON array.")] = False,
+) -> None:
+    """Query the tables `runs` and `curves` with SQL (DuckDB).
+
+    A column with a dot in its name is quoted: leadsman runs sql 'select id, "bpb.target" from runs'
+    """
+    frame = _open(ledger).sql(query)
+    if as_json:
+        typer.echo(frame.write_json())
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for name in frame.columns:
+        table.add_column(name)
+    for values in frame.iter_rows():
+        table.add_row(*("" if value is None else str(value) for value in values))
+    Console().print(table)

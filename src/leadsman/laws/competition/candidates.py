@@ -1,0 +1,169 @@
+"""Which laws compete for a table of runs, and how each may be fitted.
+
+A candidate is a law together with how it is fitted: the Huber width (1e-3 follows the median run,
+3e-2 the mean run) and how much larger runs weigh (row weights ~ compute^gamma). Both change where
+a law lands ten times further on, so both compete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from leadsman.errors import DesignError, InputError
+from leadsman.laws.base import FittedLaw, Floats, Law
+from leadsman.laws.broken_power import BrokenPower
+from leadsman.laws.chinchilla import Chinchilla
+from leadsman.laws.data_constrained import DataConstrained
+from leadsman.laws.fitting.identify import FLAT
+from leadsman.laws.kaplan import Kaplan
+from leadsman.laws.mixture_of_experts import MixtureOfExperts, Routing
+from leadsman.laws.over_training import OverTraining
+from leadsman.laws.power import Power
+from leadsman.laws.shifted_power import ShiftedPower
+from leadsman.laws.table import column
+from leadsman.registry import method
+
+NARROW, BROAD = 1e-3, 3e-2
+WAYS = ((NARROW, 0.0), (NARROW, 0.5), (BROAD, 0.0), (BROAD, 0.5))
+"""Huber width and gamma of the ways to fit that compete."""
+
+INPUTS = ("params", "tokens", "unique_tokens", "experts", "flops", "step")
+"""Columns that laws in the competition read, by priority."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A law and how it is fitted.
+
+    Attributes:
+        law: the law, with its Huber width.
+        gamma: row weights are proportional to compute^gamma.
+        way: how it is fitted, as text (``d0.001 g0.5``), empty for a law with a single way.
+    """
+
+    law: Law
+    gamma: float = 0.0
+    way: str = ""
+
+    @property
+    def name(self) -> str:
+        """Law, input of a one-input law, and way of fitting."""
+        x = getattr(self.law, "x", None)
+        bare = "" if getattr(self.law, "offset", True) else "-bare"
+        title = f"{self.law.name}{bare}[{x}]" if x else self.law.name
+        return f"{title} {self.way}".strip()
+
+    def fit(self, runs: pl.DataFrame, compute: Floats, *, y: str, seed: int = 0) -> FittedLaw:
+        """Fit on runs whose compute is ``compute``, shape (n,)."""
+        weights = np.exp(self.gamma * (np.log(compute) - np.log(compute).mean()))
+        return self.law.fit(runs, y=y, weights=weights / weights.mean(), seed=seed)
+
+
+def competing(
+    runs: pl.DataFrame, *, x: Sequence[str] | None = None, law: str | Sequence[str] = "auto"
+) -> list[Candidate]:
+    """The candidates for a table of runs.
+
+    Args:
+        runs: the runs of one group.
+        x: inputs that laws may read; every known column that varies, by default.
+        law: ``auto``, or names of laws (a list, or separated by commas).
+
+    Raises:
+        InputError: a law is not known.
+        DesignError: nothing varies in these runs.
+    """
+    inputs = varying(runs, x)
+    if law != "auto":
+        names = law.split(",") if isinstance(law, str) else list(law)
+        return [each for name in names for each in _named(name.strip(), inputs)]
+    candidates = []
+    for cls, options in _suitable(inputs, runs):
+        candidates += _ways(cls, options)
+    return candidates
+
+
+def varying(runs: pl.DataFrame, x: Sequence[str] | None = None) -> list[str]:
+    """Known input columns that change between runs.
+
+    Raises:
+        InputError: an input asked for is missing or has a bad cell.
+        DesignError: none changes.
+    """
+    asked = x is not None
+    inputs = []
+    for name in x if x is not None else INPUTS:
+        if not asked and (name not in runs.columns or runs[name].null_count()):
+            continue
+        values = column(runs, name)
+        if np.ptp(np.log(values)) >= FLAT:
+            inputs.append(name)
+    if not inputs:
+        known = ", ".join(x or [name for name in INPUTS if name in runs.columns]) or "no input"
+        raise DesignError(
+            f"the runs do not differ in any input ({known}); add runs at other sizes "
+            f"(params) or lengths (tokens)"
+        )
+    return inputs
+
+
+def compute_of(frame: pl.DataFrame, x: Sequence[str] | None = None) -> Floats:
+    """What orders the runs from cheap to dear: ``flops``, else 6ND, else the product of inputs."""
+    if "flops" in frame.columns and not frame["flops"].null_count():
+        return column(frame, "flops")
+    if {"params", "tokens"} <= set(frame.columns):
+        return column(frame, "flops")
+    names = x or [name for name in ("params", "tokens", "step") if name in frame.columns]
+    if not names:
+        raise InputError("no column flops, params, tokens or step to tell small runs from large")
+    return np.asarray(np.prod([column(frame, name) for name in names], axis=0))
+
+
+def _suitable(
+    inputs: Sequence[str], runs: pl.DataFrame
+) -> list[tuple[type[Law], dict[str, object]]]:
+    have = set(inputs)
+    if {"params", "tokens"} <= have:
+        found: list[tuple[type[Law], dict[str, object]]] = [
+            (Chinchilla, {}),
+            (OverTraining, {}),
+            (Kaplan, {}),
+        ]
+        if "experts" in have:
+            found.append((MixtureOfExperts, {}))
+        if "unique_tokens" in runs.columns and bool(
+            (column(runs, "tokens") > 1.01 * column(runs, "unique_tokens")).any()
+        ):
+            found.append((DataConstrained, {}))
+        return found
+    if {"params", "experts"} <= have:
+        return [(Routing, {}), (Power, {"x": "params"})]
+    name = inputs[0]
+    return [
+        (Power, {"x": name}),
+        (Power, {"x": name, "offset": False}),
+        (ShiftedPower, {"x": name}),
+        (BrokenPower, {"x": name}),
+    ]
+
+
+def _ways(cls: type[Law], options: dict[str, object]) -> list[Candidate]:
+    return [
+        Candidate(cls(**options, delta=delta), gamma, f"d{delta:g} g{gamma:g}")  # type: ignore[call-arg]
+        for delta, gamma in WAYS
+    ]
+
+
+def _named(name: str, inputs: Sequence[str]) -> list[Candidate]:
+    cls = method("law", name)
+    assert issubclass(cls, Law)
+    if cls in (Power, ShiftedPower, BrokenPower):
+        return _ways(cls, {"x": inputs[0]})
+    try:
+        return _ways(cls, {})
+    except TypeError:
+        return [Candidate(cls())]

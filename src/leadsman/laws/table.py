@@ -1,0 +1,148 @@
+"""Tables of runs and points: reading, column names, and checks that name the cell at fault.
+
+Known columns (see :meth:`leadsman.runs.Run.row`): ``params`` (non-embedding), ``tokens``,
+``flops``, ``unique_tokens``, ``active_params``, ``total_params``, ``lr``, ``batch_tokens``,
+``experts``, ``step``, ``loss`` / ``loss.SET``, ``bpb.SET``, ``score.TASK``, and ``mix.SOURCE``
+for mixture weights.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from leadsman.errors import InputError
+from leadsman.laws.base import Floats
+from leadsman.runs import Ledger
+
+FLOPS_PER_PARAM_TOKEN = 6.0
+"""Training FLOPs per parameter and token where a table gives no ``flops``: the usual 6ND."""
+
+
+def read_table(location: str | Path, *, rename: Mapping[str, str] | None = None) -> pl.DataFrame:
+    """Read runs or points from CSV, JSONL, JSON, Parquet, or a ledger directory.
+
+    Args:
+        location: the file, or the directory of a :class:`~leadsman.runs.Ledger`.
+        rename: canonical column name -> the table's own name (``{"params": "N"}``).
+
+    Raises:
+        InputError: not there, not readable, empty, or a mapped column is missing.
+    """
+    path = Path(location)
+    if path.is_dir():
+        frame = Ledger(str(path)).frame()
+        if "status" in frame.columns:
+            frame = frame.filter(pl.col("status") == "finished")
+    else:
+        frame = _read_file(path)
+    if frame.is_empty():
+        raise InputError("no rows", file=location)
+    return rename_columns(frame, rename or {}, file=location)
+
+
+def rename_columns(
+    frame: pl.DataFrame, rename: Mapping[str, str], *, file: str | Path | None = None
+) -> pl.DataFrame:
+    """Give the table's own columns their canonical names.
+
+    Raises:
+        InputError: a column to be renamed is not in the table.
+    """
+    for name, own in rename.items():
+        if own not in frame.columns:
+            raise InputError(f"no column {own!r}{_nearest(own, frame.columns)}", file=file)
+        if name != own:
+            frame = frame.drop(name, strict=False).rename({own: name})
+    return frame
+
+
+def column(
+    frame: pl.DataFrame,
+    name: str,
+    *,
+    positive: bool = True,
+    file: str | Path | None = None,
+) -> Floats:
+    """One numeric column as float64, shape (n,), every cell checked.
+
+    ``flops`` is computed as 6 x params x tokens where the table lacks it.
+
+    Args:
+        frame: the table.
+        name: column name.
+        positive: whether cells must be above zero.
+        file: named in errors.
+
+    Raises:
+        InputError: the column is missing, or a cell is empty, not a number, or not positive.
+    """
+    if name not in frame.columns:
+        if name == "flops" and {"params", "tokens"} <= set(frame.columns):
+            params, tokens = (column(frame, each, file=file) for each in ("params", "tokens"))
+            return FLOPS_PER_PARAM_TOKEN * params * tokens
+        raise InputError(
+            f"no column {name!r}{_nearest(name, frame.columns)}; "
+            f"map yours with --x {name}=YOUR_COLUMN",
+            file=file,
+        )
+    series = frame[name]
+    values = series.cast(pl.Float64, strict=False).to_numpy().astype(np.float64)
+    bad = ~np.isfinite(values)
+    if positive:
+        bad |= ~(values > 0)
+    if bad.any():
+        row = int(np.argmax(bad))
+        wanted = "a number above zero" if positive else "a finite number"
+        # Line 1 of a file is its header.
+        line = row + 2 if file is not None else row + 1
+        raise InputError(
+            f"{series[row]!r} in row {row + 1} must be {wanted} "
+            f"({int(bad.sum())} such cell{'s' if bad.sum() > 1 else ''})",
+            file=file,
+            line=line,
+            column=name,
+        )
+    return values
+
+
+def columns(frame: pl.DataFrame, names: Sequence[str]) -> dict[str, Floats]:
+    """Several positive columns by name; see :func:`column`."""
+    return {name: column(frame, name) for name in names}
+
+
+def mixture_columns(frame: pl.DataFrame) -> list[str]:
+    """Names of the ``mix.SOURCE`` columns, sorted."""
+    return sorted(name for name in frame.columns if name.startswith("mix."))
+
+
+def _read_file(path: Path) -> pl.DataFrame:
+    if not path.exists():
+        raise InputError("no such file", file=path)
+    suffix = path.suffix.lower()
+    try:
+        if suffix in (".csv", ".tsv"):
+            separator = "\t" if suffix == ".tsv" else ","
+            return pl.read_csv(path, separator=separator, infer_schema_length=None)
+        if suffix == ".parquet":
+            return pl.read_parquet(path)
+        if suffix in (".jsonl", ".ndjson"):
+            return pl.read_ndjson(path, infer_schema_length=None)
+        if suffix == ".json":
+            return pl.read_json(path, infer_schema_length=None)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise InputError(f"cannot be read: {error}", file=path) from error
+    raise InputError(
+        f"{suffix or 'no'} ending is not known; use .csv, .tsv, .jsonl, .json or .parquet, "
+        f"or the directory of a ledger",
+        file=path,
+    )
+
+
+def _nearest(name: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    return f"; did you mean {near[0]!r}" if near else f" among {', '.join(list(known)[:12])}"

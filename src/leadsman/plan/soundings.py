@@ -1,0 +1,101 @@
+"""The design of the small runs, and the options for the big one.
+
+The soundings of a project are a ladder (:func:`leadsman.train.cost.ladder_recipes`): for every
+mixture and size one trunk whose branches end at 1/8, 1/4, 1/2 and all of its compute. That compute
+is the same for every size, so smaller models see more tokens and the two are told apart. It
+follows from the minutes allowed through a committed table of speeds, never from a measurement on
+the spot (docs/decisions/0002).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from leadsman.errors import BudgetError
+from leadsman.plan.project import Project
+from leadsman.runs import Mixture, Recipe
+from leadsman.train.cost import LEAST_TOKENS, estimate_ladder_seconds, ladder_recipes
+from leadsman.train.defaults import default_recipe, shape_of_width
+from leadsman.train.ladder import plan_trunks
+
+SEQ_LEN = 256
+REFERENCE_WORKERS = 2
+HELD_OUT_TOKENS = 60_000
+"""Nominal size of the evaluation set, for the time its evaluation takes."""
+FINAL_RATIO = 8.25
+"""Compute of a demo's final run over that of its largest sounding; 8 are left after rounding."""
+OPTION_WIDTHS = (48, 56, 64, 72, 80, 88, 96, 112, 128, 144, 160)
+
+
+def sounding_recipes(
+    mixtures: Sequence[Mixture], *, minutes: float, vocab_size: int, data: str, seed: int
+) -> list[Recipe]:
+    """The soundings of a project.
+
+    Args:
+        mixtures: what to sound.
+        minutes: wall-clock time on two cores of the reference machine.
+        vocab_size: of the tokenizer.
+        data: identity of the tokens.
+        seed: of weights and order, the same for all: what differs is the design.
+
+    Raises:
+        BudgetError: the minutes are too few for the smallest ladder.
+    """
+    return ladder_recipes(
+        mixtures,
+        data,
+        minutes=minutes,
+        vocab_size=vocab_size,
+        seq_len=SEQ_LEN,
+        seed=seed,
+        workers=REFERENCE_WORKERS,
+        held_out_tokens=HELD_OUT_TOKENS,
+    )
+
+
+def demo_budget(minutes: float, *, mixtures: int, vocab_size: int) -> float:
+    """FLOPs of a run eight times as costly as the largest sounding of that many minutes."""
+    names = [Mixture(f"mixture {number}", {"any": 1.0}) for number in range(mixtures)]
+    recipes = sounding_recipes(names, minutes=minutes, vocab_size=vocab_size, data="", seed=0)
+    return FINAL_RATIO * max(recipe.flops for recipe in recipes)
+
+
+def final_options(
+    project: Project, mixtures: Sequence[Mixture], *, vocab_size: int, data: str
+) -> list[Recipe]:
+    """Every mixture and size the budget can be spent on.
+
+    Sizes run over the ladder and a little beyond; ``budget.max_params`` cuts them off. Each recipe
+    spends the whole budget: ``tokens = budget / flops_per_token``.
+
+    Raises:
+        BudgetError: the budget does not pay for one run of the smallest model.
+    """
+    budget = project.budget.total_flops
+    limit = project.budget.max_params or float("inf")
+    options = []
+    for width in OPTION_WIDTHS:
+        shape = shape_of_width(width, vocab_size=vocab_size, seq_len=SEQ_LEN)
+        tokens = int(budget / shape.train_flops_per_token)
+        if tokens < LEAST_TOKENS or shape.non_embedding_params > limit:
+            continue
+        options += [
+            default_recipe(shape, mixture, data, tokens, seed=project.seed) for mixture in mixtures
+        ]
+    if not options:
+        smallest = shape_of_width(OPTION_WIDTHS[0], vocab_size=vocab_size, seq_len=SEQ_LEN)
+        least = LEAST_TOKENS * smallest.train_flops_per_token
+        raise BudgetError(
+            f"a budget of {budget:.3g} FLOPs"
+            + (f" and at most {limit:,} parameters" if project.budget.max_params else "")
+            + f" allow no run: the smallest model has {smallest.non_embedding_params:,} "
+            f"parameters and needs {least:.3g} FLOPs"
+        )
+    return options
+
+
+def reference_seconds(recipes: Sequence[Recipe], workers: int) -> float:
+    """What recipes would take on ``workers`` threads of the reference machine."""
+    jobs = plan_trunks(recipes, sources={}, held_out={}, ledger="", work="")
+    return estimate_ladder_seconds(jobs, workers=workers, held_out_tokens=HELD_OUT_TOKENS)

@@ -1,0 +1,181 @@
+"""What a person reads while a project advances: the words, kept apart from the work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from leadsman.humanize import count, duration, megabytes
+from leadsman.plan.data import HELD_OUT
+from leadsman.plan.plan import Plan
+from leadsman.plan.project import Project
+from leadsman.plan.soundings import final_options, reference_seconds, sounding_recipes
+from leadsman.plan.workspace import Watcher, Workspace
+from leadsman.runs import ForecastScore, Mixture, Recipe, Run
+from leadsman.train.cost import machine_ratio
+from leadsman.train.ladder import TrunkProgress
+
+
+def dry_run(project: Project, workers: int, watcher: Watcher) -> None:
+    """What a plan would do and how long it would take, without doing it.
+
+    Raises:
+        BudgetError: the budget, or the minutes of sounding, are too small.
+    """
+    mixtures = [Mixture(name, {name: 1.0}) for name in project.soundings.mixtures]
+    vocab_size = project.tokenizer.vocab_size
+    recipes = sounding_recipes(
+        mixtures,
+        minutes=project.soundings.minutes,
+        vocab_size=vocab_size,
+        data="",
+        seed=project.seed,
+    )
+    options = final_options(project, mixtures[:1], vocab_size=vocab_size, data="")
+    watcher.stage(f"Dry run of {project.name}: nothing is read or written")
+    watcher.note(f"sources: {', '.join(source.path for source in project.sources)}")
+    watcher.note(f"target: {project.target.path}; selector: {project.selection.method}")
+    watcher.table(
+        f"Soundings, each with the mixtures {', '.join(m.name for m in mixtures)}",
+        ["params", "tokens", "steps", "FLOPs"],
+        [
+            [
+                count(recipe.shape.non_embedding_params),
+                count(recipe.tokens),
+                f"{recipe.steps:,}",
+                f"{recipe.flops:.2e}",
+            ]
+            for recipe in recipes
+            if recipe.mixture is mixtures[0]
+        ],
+    )
+    ratio = machine_ratio()
+    watcher.note(
+        f"{len(recipes)} soundings, {sum(recipe.flops for recipe in recipes):.3g} FLOPs: about "
+        f"{duration(ratio * reference_seconds(recipes, workers))} here"
+    )
+    middle = options[len(options) // 2]
+    watcher.note(
+        f"The run being planned costs {project.budget.total_flops:.3g} FLOPs: about "
+        f"{duration(ratio * reference_seconds([middle], 1))} here with "
+        f"{count(middle.shape.non_embedding_params)} parameters"
+    )
+
+
+def tell_prepared(prepared: Mapping[str, Any], watcher: Watcher) -> None:
+    """What became of the sources, as a table."""
+    watcher.table(
+        "",
+        ["source", "documents", "readable", "full size", "duplicates", "in target", "kept"],
+        [
+            [
+                source["name"],
+                f"{source['documents']:,}",
+                megabytes(source["bytes"]),
+                megabytes(source["declared_bytes"]),
+                f"{source['duplicates']:,}",
+                f"{source['contaminated']:,}",
+                f"{source['kept_documents']:,}",
+            ]
+            for source in prepared["sources"]
+        ],
+    )
+    for warning in prepared["warnings"]:
+        watcher.note(f"Note: {warning}")
+    watcher.note(
+        f"Target: {prepared['reference_documents']:,} documents to select by, "
+        f"{prepared['held_out_documents']:,} ({megabytes(prepared['held_out_bytes'])}) held out "
+        f"to evaluate on"
+    )
+
+
+def tell_tokens(tokens: Mapping[str, Any], watcher: Watcher) -> None:
+    """What was tokenised, in a line."""
+    sizes = ", ".join(
+        f"{name} {count(each['tokens'])}"
+        for name, each in tokens["sets"].items()
+        if name != HELD_OUT
+    )
+    watcher.note(f"{tokens['vocab_size']:,} entries in the vocabulary; tokens: {sizes}")
+
+
+def tell_remaining(recipes: Sequence[Recipe], workspace: Workspace, workers: int) -> None:
+    """What is done already, and how long the rest will take here."""
+    todo = [recipe for recipe in recipes if recipe.id not in workspace.ledger]
+    if len(todo) < len(recipes):
+        workspace.watcher.note(f"{len(recipes) - len(todo)} of {len(recipes)} done before; kept")
+    if todo:
+        seconds = machine_ratio() * reference_seconds(todo, workers)
+        workspace.watcher.note(f"about {duration(seconds)} here, {workers} at once")
+
+
+def progress_to(watcher: Watcher) -> Callable[[Sequence[TrunkProgress]], None]:
+    """Draws the state of trunks on a watcher's bar."""
+
+    def show(states: Sequence[TrunkProgress]) -> None:
+        done = sum(state.tokens for state in states)
+        total = sum(state.total_tokens for state in states)
+        busy = [state.label for state in states if 0 < state.tokens < state.total_tokens]
+        watcher.progress(done, total, ", ".join(busy[:2]) or "training")
+
+    return show
+
+
+def tell_plan(plan: Plan, watcher: Watcher) -> None:
+    """The recommended recipe, the best of each other mixture, and the saving."""
+    best: dict[str, list[str]] = {}
+    for option in (plan.chosen, plan.naive, *plan.alternatives):
+        low, high = option.forecast.intervals["0.95"]
+        mixture = option.recipe.mixture.name
+        marks = [(plan.chosen, "recommended"), (plan.naive, "naive")]
+        best.setdefault(
+            mixture,
+            [
+                next((mark for each, mark in marks if option is each), ""),
+                mixture,
+                count(option.recipe.shape.non_embedding_params),
+                count(option.recipe.tokens),
+                f"{option.forecast.median:.4f}",
+                f"{low:.4f} to {high:.4f}",
+            ],
+        )
+    header = ["", "mixture", "params", "tokens", "bits/byte", "95 % interval"]
+    watcher.table(f"Forecast for {plan.budget_flops:.3g} FLOPs", header, list(best.values()))
+    recipe = plan.chosen.recipe
+    watcher.note(
+        f"Plan: {count(recipe.shape.non_embedding_params)} parameters ({recipe.shape.layers} "
+        f"layers, width {recipe.shape.width}), {count(recipe.tokens)} tokens of the "
+        f"{recipe.mixture.name} mixture, lr {recipe.lr:g}, batch {recipe.batch_tokens} tokens, "
+        f"{recipe.schedule.name}"
+    )
+    if plan.saving is not None:
+        more = "at least " if plan.saving.censored else ""
+        watcher.note(
+            f"Saves {more}{100 * plan.saving.fraction:.0f} % of the compute at the quality of the "
+            f"naive choice (80 %: {100 * plan.saving.low:.0f} to {100 * plan.saving.high:.0f} %)"
+        )
+    for warning in plan.chosen.forecast.warnings:
+        watcher.note(f"Note: {warning}")
+
+
+def tell_scores(scores: Sequence[ForecastScore], runs: Sequence[Run], watcher: Watcher) -> None:
+    """Predicted, interval, actual, inside or not."""
+    by_id = {score.forecast.id: score for score in scores}
+    rows = []
+    for run in runs:
+        if run.id in by_id and run.recipe is not None:
+            score = by_id[run.id]
+            low, high = score.forecast.intervals["0.95"]
+            rows.append(
+                [
+                    run.role,
+                    run.recipe.mixture.name,
+                    f"{score.forecast.median:.4f}",
+                    f"{low:.4f} to {high:.4f}",
+                    f"{score.actual:.4f}",
+                    f"{100 * score.relative_error:+.2f} %",
+                    "inside" if score.inside["0.95"] else "OUTSIDE",
+                ]
+            )
+    header = ["run", "mixture", "forecast", "95 % interval", "actual", "error", "95 %"]
+    watcher.table("", header, rows)

@@ -1,0 +1,113 @@
+from pathlib import Path
+
+import pytest
+
+from leadsman.cli.plan import TEMPLATE
+from leadsman.errors import InputError
+from leadsman.plan import load_project
+
+GOOD = """\
+sources:
+  - name: web
+    path: web.jsonl
+  - name: code
+    path: /data/code
+    declared_bytes: 1.5 GB
+target:
+  path: target.jsonl
+budget:
+  flops: 2e13
+"""
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    file = tmp_path / "leadsman.yaml"
+    file.write_text(text)
+    return file
+
+
+def test_paths_are_relative_to_the_project_file(tmp_path):
+    project = load_project(written(tmp_path, GOOD))
+    assert project.sources[0].path == str(tmp_path / "web.jsonl")
+    assert project.sources[1].path == "/data/code"
+    assert project.target.path == str(tmp_path / "target.jsonl")
+
+
+def test_sizes_and_defaults(tmp_path):
+    project = load_project(written(tmp_path, GOOD))
+    assert project.sources[1].declared_bytes == 1_500_000_000
+    assert project.budget.total_flops == 2e13
+    assert project.soundings.mixtures == ("natural", "uniform", "selected")
+
+
+def test_the_template_of_init_is_a_valid_project_with_the_defaults_it_shows(tmp_path):
+    project = load_project(written(tmp_path, TEMPLATE.format(name="mine")))
+    bare = load_project(written(tmp_path, GOOD))
+    assert project.selection == bare.selection
+    assert project.tokenizer == bare.tokenizer
+    assert project.soundings == bare.soundings
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place", "message"),
+    [
+        (
+            "declared_bytes",
+            "declared_byte",
+            "line 6, field 'sources.1.declared_byte'",
+            "unknown field; did you mean 'declared_bytes'",
+        ),
+        (
+            "1.5 GB",
+            "1.5 XB",
+            "line 6, field 'sources.1.declared_bytes'",
+            "not a size: '1.5 XB'; write for example",
+        ),
+        ("flops: 2e13", "flops: lots", "line 10, field 'budget.flops'", "valid number"),
+        (
+            "flops: 2e13",
+            "flops: 2e13\n  hours: 3",
+            "line 9, field 'budget'",
+            "exactly one of flops, hours and money",
+        ),
+        ("name: code", "name: web", "", "two sources are called 'web'"),
+        ("name: code", "name: ../code", "line 4, field 'sources.1.name'", "match pattern"),
+        ("target:\n  path: target.jsonl\n", "", "line 1, field 'target'", "this field is required"),
+        (
+            "  path: target.jsonl",
+            "  path: target.jsonl\n  held_out: 1.5",
+            "line 9, field 'target.held_out'",
+            "less than 1",
+        ),
+        (
+            "budget:",
+            "soundings: {mixtures: [uniform]}\nbudget:",
+            "line 9, field 'soundings'",
+            "must contain natural",
+        ),
+    ],
+)
+def test_a_wrong_field_is_named_with_its_line(tmp_path, old, new, place, message):
+    assert GOOD.count(old) == 1
+    with pytest.raises(InputError, match=message) as caught:
+        load_project(written(tmp_path, GOOD.replace(old, new)))
+    assert "leadsman.yaml" in str(caught.value)
+    assert place in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: [1", r"line 1: not YAML"),
+        ("- just a list", "must be a mapping with sources, target and budget"),
+        ("", "must be a mapping"),
+    ],
+)
+def test_a_file_that_is_no_project(tmp_path, text, message):
+    with pytest.raises(InputError, match=message):
+        load_project(written(tmp_path, text))
+
+
+def test_missing_project_file_says_how_to_get_one(tmp_path):
+    with pytest.raises(InputError, match="leadsman init"):
+        load_project(tmp_path / "none.yaml")

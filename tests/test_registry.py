@@ -1,0 +1,76 @@
+import importlib.metadata
+
+import pytest
+
+from leadsman import registry
+from leadsman.errors import InputError, MethodError
+from leadsman.methods import KINDS
+from leadsman.select.base import Selector
+
+
+class Longest(Selector):
+    """Prefers long documents."""
+
+    name = "longest"
+
+    def fit(self, raw, target, *, seed=0):
+        return self
+
+    def score(self, batch):
+        return batch.column("text")
+
+
+class NotAMethod:
+    """Has a name but no verb."""
+
+    name = "impostor"
+
+
+def offer(monkeypatch, value):
+    point = importlib.metadata.EntryPoint("third", "somewhere:Thing", "leadsman.selectors")
+    monkeypatch.setattr(importlib.metadata.EntryPoint, "load", lambda self: value)
+    monkeypatch.setattr(
+        registry, "entry_points", lambda group: [point] if group == "leadsman.selectors" else []
+    )
+    registry.methods.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def fresh_cache():
+    yield
+    registry.methods.cache_clear()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_method_of_a_kind_has_a_name_and_says_what_it_does(kind):
+    for name, cls in registry.methods(kind).items():
+        assert cls.name == name
+        assert cls.kind == kind
+        assert len(cls.summary()) > 15
+
+
+def test_third_party_method_is_found_by_its_entry_point(monkeypatch):
+    offer(monkeypatch, Longest)
+    assert registry.method("selector", "longest") is Longest
+
+
+def test_entry_point_that_is_no_method_is_named(monkeypatch):
+    offer(monkeypatch, NotAMethod)
+    with pytest.raises(MethodError, match=r"third.*somewhere:Thing"):
+        registry.methods("selector")
+
+
+def test_two_methods_of_one_name_are_refused(monkeypatch):
+    class Usurper(Longest):
+        """Takes a name that is taken."""
+
+        name = "dsir"
+
+    offer(monkeypatch, Usurper)
+    with pytest.raises(MethodError, match="two selectors are called 'dsir'"):
+        registry.methods("selector")
+
+
+def test_unknown_name_lists_the_nearest():
+    with pytest.raises(InputError, match="did you mean dsir"):
+        registry.method("selector", "dsirr")

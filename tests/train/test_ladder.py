@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from leadsman.engine import LocalEngine
+from leadsman.errors import InputError
+from leadsman.runs import Ledger, Mixture, Schedule
+from leadsman.train.ladder import TrunkJob, plan_trunks, progress, run_trunk, train_ladder
+from leadsman.train.loop import Trainer
+
+
+@pytest.fixture
+def job(new_recipe, paths, tmp_path):
+    def make(recipes, **options):
+        settings = {
+            "sources": paths,
+            "held_out": {"prose": paths["prose"]},
+            "ledger": str(tmp_path / "ledger"),
+            "work": str(tmp_path / "work"),
+        }
+        return TrunkJob(recipes=tuple(recipes), **(settings | options))
+
+    return make
+
+
+def test_branched_runs_equal_runs_trained_alone(job, new_recipe, tmp_path):
+    recipes = [new_recipe(tokens=64 * n) for n in (10, 20, 40)]
+    run_trunk(job(recipes))
+    branched = Ledger(str(tmp_path / "ledger"))
+    for number, recipe in enumerate(recipes):
+        alone = str(tmp_path / f"alone{number}")
+        run_trunk(job([recipe], ledger=alone, work=f"{tmp_path}/work{number}"))
+        one, other = branched.get(recipe.id), Ledger(alone).get(recipe.id)
+        assert one.losses == other.losses
+        assert one.bpb == other.bpb
+        assert one.epochs == other.epochs
+        assert branched.curve(recipe.id).equals(Ledger(alone).curve(recipe.id))
+        assert len(branched.curve(recipe.id)) == recipe.steps
+    assert job(recipes).tokens == 64 * (32 + 2 + 4 + 8)
+
+
+def test_training_learns_and_more_is_better(job, new_recipe, tmp_path):
+    recipes = [new_recipe(tokens=64 * n) for n in (10, 160)]
+    run_trunk(job(recipes, models=str(tmp_path / "models")))
+    short, long = (Ledger(str(tmp_path / "ledger")).get(recipe.id) for recipe in recipes)
+    assert long.losses["prose"] < short.losses["prose"] - 0.5 < math.log(320)
+    assert long.status == "finished"
+    assert long.tokens_per_second > 0
+    assert (tmp_path / "models" / long.id / "config.json").exists()
+
+
+@pytest.mark.parametrize("stop_after", [1, 11, 17, 20, 25, 31])
+def test_a_stopped_trunk_continues_to_the_same_results(
+    job, new_recipe, tmp_path, monkeypatch, stop_after
+):
+    recipes = [new_recipe(tokens=64 * n) for n in (10, 20, 30)]
+    run_trunk(job(recipes, ledger=str(tmp_path / "undisturbed"), work=str(tmp_path / "w")))
+    one_step, steps = Trainer._one_step, 0
+
+    def interrupted(self, lr):
+        nonlocal steps
+        steps += 1
+        if steps > stop_after:
+            raise KeyboardInterrupt
+        return one_step(self, lr)
+
+    stopped = job(recipes, checkpoint_seconds=0.0)
+    monkeypatch.setattr(Trainer, "_one_step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run_trunk(stopped)
+    monkeypatch.setattr(Trainer, "_one_step", one_step)
+    redone = 0
+
+    def counted(self, lr):
+        nonlocal redone
+        redone += 1
+        return one_step(self, lr)
+
+    monkeypatch.setattr(Trainer, "_one_step", counted)
+    run_trunk(stopped)
+    assert redone == 24 + 2 + 4 + 6 - stop_after
+    undisturbed, ledger = Ledger(str(tmp_path / "undisturbed")), Ledger(stopped.ledger)
+    for recipe in recipes:
+        assert ledger.get(recipe.id).losses == undisturbed.get(recipe.id).losses
+        assert ledger.curve(recipe.id).equals(undisturbed.curve(recipe.id))
+    (state,) = progress([stopped])
+    assert state.tokens == state.total_tokens == stopped.tokens
+
+
+def test_finished_runs_are_not_redone(job, new_recipe, monkeypatch):
+    first, second = (new_recipe(tokens=64 * n) for n in (10, 20))
+    run_trunk(job([first]))
+    steps = []
+    one_step = Trainer._one_step
+    monkeypatch.setattr(Trainer, "_one_step", lambda s, lr: (steps.append(lr), one_step(s, lr))[1])
+    run_trunk(job([first, second]))
+    assert len(steps) == 20
+    run_trunk(job([first, second]))
+    assert len(steps) == 20
+
+
+def test_a_ladder_over_two_processes_equals_one(new_recipe, paths, tmp_path):
+    recipes = [
+        new_recipe(tokens=64 * n, mixture=Mixture(name, {"prose": share, "code": 1 - share}))
+        for n in (10, 20)
+        for name, share in [("a", 0.2), ("b", 0.8)]
+    ]
+    runs = {}
+    for workers in (1, 2):
+        jobs = plan_trunks(
+            [*recipes, recipes[0]],
+            sources=paths,
+            held_out={"code": paths["code"]},
+            ledger=str(tmp_path / f"ledger{workers}"),
+            work=str(tmp_path / f"work{workers}"),
+        )
+        assert len(jobs) == 2
+        seen = []
+        runs[workers] = train_ladder(jobs, LocalEngine(workers), on_progress=seen.append)
+        assert sum(state.tokens for state in seen[-1]) == sum(job.tokens for job in jobs)
+    assert [run.losses for run in runs[1]] == [run.losses for run in runs[2]]
+    assert {run.id for run in runs[1]} == {recipe.id for recipe in recipes}
+
+
+def test_jobs_take_turns_over_shapes(new_recipe, paths, tmp_path):
+    small = new_recipe().shape
+    large = replace(small, width=64)
+    recipes = [new_recipe(shape=shape, seed=seed) for shape in (small, large) for seed in range(3)]
+    jobs = plan_trunks(
+        recipes, sources=paths, held_out={}, ledger=str(tmp_path), work=str(tmp_path)
+    )
+    assert [job.recipes[0].shape.width for job in jobs] == [64, 32] * 3
+
+
+def test_a_diverging_run_is_written_as_failed_and_does_not_stop_the_others(
+    job, new_recipe, tmp_path
+):
+    wild = new_recipe(lr=1e6, schedule=Schedule(name="constant"))
+    run_trunk(job([wild]))
+    run = Ledger(str(tmp_path / "ledger")).get(wild.id)
+    assert run.status == "failed"
+    assert "diverged at step" in run.reason
+    assert "lower lr" in run.reason
+
+
+def test_bad_jobs_are_named(job, new_recipe, tmp_path, paths):
+    with pytest.raises(InputError, match="differ in tokens only"):
+        job([new_recipe(), new_recipe(seed=9)])
+    with pytest.raises(InputError, match="draws from 'books'"):
+        run_trunk(job([new_recipe(mixture=Mixture("m", {"books": 1}))]))
+    (failed,) = Ledger(str(tmp_path / "ledger"))
+    assert failed.status == "failed"
+    assert "'books'" in failed.reason
+    if not torch.cuda.is_available():
+        with pytest.raises(InputError, match="torch sees no CUDA device"):
+            run_trunk(job([new_recipe()], device="cuda"))
+    with pytest.raises(InputError, match="'tpu' is not a device"):
+        run_trunk(job([new_recipe()], device="tpu"))
+
+
+def test_a_damaged_or_foreign_checkpoint_is_named(job, new_recipe, tmp_path):
+    mine, other = job([new_recipe()]), job([new_recipe(seed=8)])
+    file = Path(mine.work, "checkpoints", f"{mine.trunk_id}.pt")
+    file.parent.mkdir(parents=True)
+    torch.save({"trunk_id": other.trunk_id}, file)
+    with pytest.raises(InputError, match="checkpoint of another recipe"):
+        run_trunk(mine)
+    file.write_bytes(file.read_bytes()[:50])
+    with pytest.raises(InputError, match="not a whole checkpoint"):
+        run_trunk(mine)
+    file.unlink()
+    run_trunk(mine)
+    assert json.loads(Path(mine.work, "progress", f"{mine.trunk_id}.json").read_text())
+
+
+def test_bits_per_byte_agree_with_a_plain_sum(job, new_recipe, token_sets, tmp_path):
+    recipe = new_recipe(tokens=64 * 4, schedule=Schedule(name="constant"))
+    run_trunk(job([recipe]))
+    run = Ledger(str(tmp_path / "ledger")).get(recipe.id)
+    trainer = Trainer(recipe, token_sets)
+    trainer.advance(recipe, recipe.steps)
+    tokens = token_sets["prose"]
+    end, seq_len = tokens.manifest.end_of_text, recipe.shape.seq_len
+    stream = torch.tensor([end, *tokens.read(0, len(tokens)).tolist()])
+    nats, scored = 0.0, 0
+    for start in range(0, len(stream) - 1, seq_len):
+        piece = stream[start : start + seq_len + 1]
+        with torch.no_grad():
+            logp = trainer.model(piece[None, :-1])[0].double().log_softmax(-1)
+        for position, target in enumerate(piece[1:].tolist()):
+            if target != end:
+                nats, scored = nats - float(logp[position, target]), scored + 1
+    assert run.losses["prose"] == pytest.approx(nats / scored, rel=1e-5)
+    assert run.bpb["prose"] == pytest.approx(nats / math.log(2) / tokens.manifest.bytes, rel=1e-5)
