@@ -46,11 +46,6 @@ class Directory:
         """Paths that match, as the file system spells them."""
         return [str(path) for path in self._fs.glob(self.path(pattern))]
 
-    def remove(self, name: str) -> None:
-        """Delete a file; nothing happens if it is not there."""
-        if self.exists(name):
-            self._fs.rm_file(self.path(name))
-
     def read(self, name: str) -> bytes:
         """The bytes of a file."""
         data: bytes = self._fs.cat_file(self.path(name))

@@ -115,6 +115,18 @@ def test_each_kind_of_overlap_is_found_and_explained(tmp_path, corpora):
     assert decontaminate(raw, target, tmp_path / "out", span=25) == report
 
 
+def test_several_targets_are_taken_as_one(tmp_path, corpora):
+    raw, target, items = corpora
+    parts = [
+        write_corpus(tmp_path / f"part{i}", [{"id": f"t{j}", "text": items[j]} for j in numbers])
+        for i, numbers in enumerate([range(10), range(10, 21)])
+    ]
+    one = decontaminate(raw, target, tmp_path / "one")
+    two = decontaminate(raw, parts, tmp_path / "two")
+    assert two.removed == one.removed
+    assert two.examples == one.examples
+
+
 def test_a_target_that_is_the_source_is_refused(tmp_path, corpora):
     _, target, _ = corpora
     with pytest.raises(InputError, match="source 'documents' becomes empty"):
