@@ -19,6 +19,7 @@ from leadsman.errors import DesignError, InputError
 from leadsman.laws.base import Floats
 from leadsman.laws.calibration import ErrorModel, Origin, Parts, bundled_model
 from leadsman.laws.competition import (
+    INPUTS,
     Block,
     Candidate,
     Evidence,
@@ -26,8 +27,10 @@ from leadsman.laws.competition import (
     compute_of,
     gather,
     law_weights,
+    tied,
 )
 from leadsman.laws.forecast import Forecast
+from leadsman.laws.screening import point_doubts, ratio_doubts, screen
 from leadsman.laws.table import column
 
 
@@ -64,13 +67,21 @@ def forecast_runs(
         InputError: a column is missing or a cell cannot be; a group of ``points`` has no runs.
         DesignError: no law can be fitted on these runs; names a run that would cure it.
     """
+    if points.is_empty():
+        raise InputError("no points to forecast")
+    inputs = [name for name in x or INPUTS if name in runs.columns]
+    runs, doubts = screen(runs, y=y, x=[name for name in inputs if not runs[name].null_count()])
+    unlike = point_doubts(runs, points, [name for name in inputs if name in points.columns])
+    off_line: list[tuple[str, ...]] = [()] * len(points)
+    if law == "auto" and {"params", "tokens"} <= set(inputs) and tied(runs):
+        off_line = ratio_doubts(runs, points)
     series = gather_series(runs, points, y=y, x=x, law=law, group=group, seed=seed)
     weights = weigh(series)
     values = predict_series(series, weights, error_model or bundled_model(), draws=draws, seed=seed)
     warnings: list[tuple[str, ...]] = [()] * len(points)
     for each in series:
         for row, sentences in zip(each.rows, _warnings(each, weights), strict=True):
-            warnings[row] = sentences
+            warnings[row] = (*doubts, *unlike[row], *off_line[row], *sentences)
     label = describe_weights(series[0].evidence.names, weights)
     return Forecast(points=points, draws=values, y=y, law=label, warnings=tuple(warnings))
 
@@ -157,8 +168,6 @@ def gather_series(
     seed: int,
 ) -> list[Series]:
     """Evidence of each group that has points; arguments as :func:`forecast_runs`."""
-    if points.is_empty():
-        raise InputError("no points to forecast")
     if group is not None:
         for frame in (runs, points):
             if group not in frame.columns:
@@ -218,7 +227,7 @@ def describe_weights(names: Sequence[str], weights: Floats) -> str:
 
 
 def _warnings(series: Series, weights: Floats) -> list[tuple[str, ...]]:
-    """Sentences for each point: weak exponents, reach, units, infeasible laws."""
+    """Sentences for each point: weak exponents, few runs, reach."""
     evidence = series.evidence
     shared: list[str] = []
     best = int(np.argmax(np.where([law is not None for law in evidence.fitted], weights, -1)))
@@ -227,14 +236,9 @@ def _warnings(series: Series, weights: Floats) -> list[tuple[str, ...]]:
     if not evidence.origins:
         shared.append("Too few runs for a rolling origin: the interval rests on history alone.")
     sentences = []
-    for distance, row in zip(evidence.final.distance, series.points.iter_rows(named=True)):
+    for distance in evidence.final.distance:
         mine = list(shared)
         if distance > np.log(100):
             mine.append(f"{np.exp(distance):.3g}x the compute of the largest run fitted on.")
-        for name in ("params", "tokens"):
-            if name in row and name in series.runs.columns:
-                ratio = row[name] / float(series.runs[name].max())  # type: ignore[arg-type]
-                if ratio > 1e5 or ratio < 1e-5:
-                    mine.append(f"{name} is {ratio:.1e} of the largest run's: check its unit.")
         sentences.append(tuple(mine))
     return sentences

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -19,9 +20,10 @@ from leadsman.errors import DesignError, LeadsmanError
 from leadsman.laws.backtest.baselines import chinchilla_baseline
 from leadsman.laws.backtest.cases import Case
 from leadsman.laws.backtest.scores import point_scores
+from leadsman.laws.backtest.tables import load_cases
 from leadsman.laws.base import Floats
 from leadsman.laws.calibration import ErrorModel, Parts, learn, past_cases
-from leadsman.laws.calibration.history import COMBINED
+from leadsman.laws.calibration.history import COMBINED, bundled_history
 from leadsman.laws.competition import Evidence
 from leadsman.laws.forecasting import (
     Series,
@@ -231,3 +233,60 @@ def _rows(parts: Parts, errors: Floats) -> pl.DataFrame:
 
 def _literals(values: dict[str, object]) -> dict[str, pl.Expr]:
     return {name: pl.lit(value) for name, value in values.items()}
+
+
+@dataclass(frozen=True)
+class SuiteResult:
+    """A finished back-test.
+
+    Attributes:
+        points: one row a held-out point and method; see :func:`score`.
+        hindsight: best single law of each data set; see :func:`best_single`.
+        sizes: cases, groups, runs seen of each data set.
+        left_out: why a case could not be forecast, by name.
+    """
+
+    points: pl.DataFrame
+    hindsight: pl.DataFrame
+    sizes: pl.DataFrame
+    left_out: dict[str, str]
+
+
+def assemble(
+    measured: Sequence[Measured], left_out: dict[str, str], history: pl.DataFrame
+) -> SuiteResult:
+    """Score measured cases against a history (which may hold more than these cases)."""
+    sizes = pl.DataFrame(
+        {
+            "dataset": [each.case.dataset for each in measured],
+            "groups": [len(each.series) for each in measured],
+            "seen": [each.fit_rows for each in measured],
+        }
+    )
+    sizes = sizes.group_by("dataset", maintain_order=True).agg(
+        pl.len().alias("cases"), pl.col("groups").sum(), pl.col("seen").sum()
+    )
+    own = history_of(measured)
+    return SuiteResult(score(measured, history), best_single(own), sizes, left_out)
+
+
+def run_suite(
+    root: str | Path,
+    *,
+    only: str | None = None,
+    workers: int = 0,
+    progress: Progress | None = None,
+) -> SuiteResult:
+    """Load, measure and score the data sets under ``root``.
+
+    The whole suite learns from its own measurements, leaving one source out each time; a single
+    data set (``only``) is scored with the bundled history of the other sources.
+
+    Raises:
+        InputError: no data set is there, or ``only`` names none.
+    """
+    measured, left_out = measure_all(
+        load_cases(root, only=only), workers=workers, progress=progress
+    )
+    history = bundled_history() if only else history_of(measured)
+    return assemble(measured, left_out, history)
