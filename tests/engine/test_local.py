@@ -44,7 +44,7 @@ def test_every_item_comes_back_with_its_result(workers):
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_an_error_of_the_user_keeps_its_kind(workers):
-    with pytest.raises(InputError, match="not [12]"):
+    with pytest.raises(InputError, match=r"not [12]"):
         list(LocalEngine(workers).map(refuse, [1, 2]))
 
 
