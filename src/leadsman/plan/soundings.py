@@ -69,6 +69,24 @@ def demo_budget(minutes: float, *, mixtures: int, vocab_size: int) -> float:
     return FINAL_RATIO * max(recipe.flops for recipe in recipes)
 
 
+def check_budget(project: Project) -> None:
+    """Refuse a project whose budget cannot be met, before any work is done for it.
+
+    Raises:
+        BudgetError: too little time for the smallest ladder, or too few FLOPs for one run.
+    """
+    mixtures = [Mixture(name, {name: 1.0}) for name in project.soundings.mixtures]
+    vocab_size = project.tokenizer.vocab_size
+    sounding_recipes(
+        mixtures,
+        minutes=project.soundings.minutes,
+        vocab_size=vocab_size,
+        data="",
+        seed=project.seed,
+    )
+    final_options(project, mixtures, vocab_size=vocab_size, data="")
+
+
 def final_options(
     project: Project, mixtures: Sequence[Mixture], *, vocab_size: int, data: str
 ) -> list[Recipe]:
