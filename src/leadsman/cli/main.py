@@ -43,9 +43,9 @@ def main(
 
 
 def _register_groups() -> None:
-    from leadsman.cli import demo, methods, plan, runs
+    from leadsman.cli import demo, methods, plan, runs, train
 
-    for group in (demo, plan, runs, methods):
+    for group in (demo, plan, train, runs, methods):
         group.register(app)
 
 
