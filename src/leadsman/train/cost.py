@@ -27,6 +27,7 @@ RATE_GFLOPS: Mapping[int, float] = {48: 45, 72: 52, 96: 60, 128: 75, 192: 90, 25
 EVALUATION_SPEEDUP = 2.0
 COMPILE_SECONDS = 25.0
 START_SECONDS = 8.0
+LIBRARY_BYTES = 6e8
 PROBE_TOKENS_PER_SECOND = 10_000.0
 """Tokens a second of :func:`machine_ratio`'s probe on the reference machine."""
 
@@ -65,6 +66,24 @@ def estimate_ladder_seconds(
             compiled.add(job.recipes[0].shape)
             busy[worker] += COMPILE_SECONDS
     return max(busy)
+
+
+def estimate_memory_bytes(recipe: Recipe, *, device: str = "cpu") -> float:
+    """Resident bytes of one training process.
+
+    16 bytes a parameter for weights, gradients and two moments, 12 for the copy a branch is
+    forked from, activations of one micro-batch at 4 bytes, three copies of the logits, and the
+    libraries.
+    """
+    from leadsman.train.loop import micro_sequences
+
+    shape = recipe.shape
+    sequences = recipe.batch_tokens // shape.seq_len
+    tokens = micro_sequences(sequences, shape.seq_len, device) * shape.seq_len
+    kv_width = shape.kv_heads * shape.head_width
+    block = 9 * shape.width + 3 * kv_width + 4 * shape.ffn_width + 2 * shape.heads * shape.seq_len
+    activations = 4 * tokens * (shape.layers * block + 3 * shape.vocab_size)
+    return 28.0 * shape.params + activations + LIBRARY_BYTES
 
 
 def ladder_recipes(
