@@ -17,7 +17,7 @@ import polars as pl
 
 from leadsman.errors import DesignError, InputError
 from leadsman.laws.base import Floats
-from leadsman.laws.calibration import ErrorModel, Origin, Parts, bundled_model
+from leadsman.laws.calibration import ErrorModel, Origin, Parts, bundled_model, own_rates
 from leadsman.laws.competition import (
     INPUTS,
     Block,
@@ -27,6 +27,7 @@ from leadsman.laws.competition import (
     compute_of,
     gather,
     law_weights,
+    says,
     tied,
 )
 from leadsman.laws.forecast import Forecast
@@ -109,21 +110,21 @@ def predict_series(
     """Draws from the predictive distribution at all points, shape (draws, n).
 
     Points of one group share the error of form (parameters, laws, extrapolation) in each draw and
-    groups share half of its variance; noise is independent.
+    groups share half of its variance; the noise of single runs is independent.
     """
     values = np.empty((draws, sum(len(each.rows) for each in series)))
-    own = [own_errors(each.evidence, weights, len(each.runs)) for each in series]
     rng = np.random.default_rng([seed, 2])
     shared = rng.standard_normal(draws)
-    for each, scale, drift in zip(series, model.scales(own), model.drifts(own), strict=True):
-        scales = np.sqrt(scale.lam2 * scale.dof / rng.chisquare(scale.dof, draws))
+    for each, own in zip(series, own_rates(own_errors(series)), strict=True):
         common = (shared + rng.standard_normal(draws)) / np.sqrt(2)
+        tails = np.sqrt(model.dof / rng.chisquare(model.dof, draws))
         centre, parts = combine(each.evidence.final, weights)
-        noise = model.noise_part * parts.noise
-        form = np.sqrt(np.maximum(model.variance(parts) - noise**2, 0.0))
+        scale = model.scale(parts, own)
+        noise = np.minimum(parts.noise, scale)
+        form = np.sqrt(scale**2 - noise**2)
         scatter = rng.standard_normal((draws, len(centre)))
-        error = scales[:, None] * (common[:, None] * form + scatter * noise)
-        values[:, each.rows] = np.exp(centre + drift * parts.distance + error)
+        error = tails[:, None] * (common[:, None] * form + scatter * noise)
+        values[:, each.rows] = np.exp(centre + model.centre(parts, own) + error)
     return values
 
 
@@ -148,13 +149,24 @@ def combine(block: Block, weights: Floats) -> tuple[Floats, Parts]:
     )
 
 
-def own_errors(evidence: Evidence, weights: Floats, runs: int) -> list[Origin]:
-    """Errors of the combination at each rolling origin of one group of ``runs`` runs."""
-    origins = []
-    for block in evidence.origins:
-        centre, parts = combine(block, weights)
-        origins.append(Origin(parts, block.log_y - centre, block.train / runs))
-    return origins
+def own_errors(series: Sequence[Series]) -> list[list[Origin]]:
+    """Errors of the combination at the rolling origins of each group.
+
+    An origin is forecast with weights from the smaller origins of its group and all origins of
+    other groups: weights chosen on the errors they are judged by would flatter them.
+    """
+    prior, said = _prior(series), _said(series)
+    everything = np.sum([np.zeros(len(prior)), *(row for rows in said for row in rows)], axis=0)
+    found = []
+    for each, rows in zip(series, said, strict=True):
+        origins = []
+        for k, block in enumerate(each.evidence.origins):
+            later = np.sum(rows[k:], axis=0)
+            centre, parts = combine(block, law_weights([everything - later], prior))
+            share = block.train / len(each.runs)
+            origins.append(Origin(block.log_y - centre, parts.distance, share))
+        found.append(origins)
+    return found
 
 
 def gather_series(
@@ -203,16 +215,22 @@ def _evidence(
 
 def weigh(series: Sequence[Series]) -> Floats:
     """Weights of the candidates from the rolling origins of all groups, shape (m,)."""
-    count = len(series[0].evidence.names)
-    feasible = np.array([[law is not None for law in s.evidence.fitted] for s in series]).any(
-        axis=0
-    )
+    return law_weights([row for rows in _said(series) for row in rows], _prior(series))
+
+
+def _said(series: Sequence[Series]) -> list[list[Floats]]:
+    """What each origin of each group says about the candidates."""
+    reach = float(np.median(np.concatenate([each.evidence.final.distance for each in series])))
+    return [[says(block, reach) for block in each.evidence.origins] for each in series]
+
+
+def _prior(series: Sequence[Series]) -> Floats:
+    """The same for every candidate that can be fitted somewhere, next to nothing for others."""
+    known = np.array([np.isfinite(each.evidence.final.log_pred).all(axis=1) for each in series])
+    feasible = known.any(axis=0)
     if not feasible.any():
         raise DesignError("no law can be fitted on these runs")
-    prior = np.where(feasible, 1.0, 1e-300) / count
-    blocks = [block for each in series for block in each.evidence.origins]
-    reach = np.concatenate([each.evidence.final.distance for each in series])
-    return law_weights(blocks, prior, reach=reach)
+    return np.asarray(np.where(feasible, 1.0, 1e-300) / feasible.sum())
 
 
 def describe_weights(names: Sequence[str], weights: Floats) -> str:

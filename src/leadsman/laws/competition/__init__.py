@@ -9,7 +9,7 @@ from leadsman.laws.competition.candidates import (
     varying,
 )
 from leadsman.laws.competition.evidence import Block, Evidence, gather
-from leadsman.laws.competition.weights import law_weights
+from leadsman.laws.competition.weights import law_weights, says
 
 __all__ = [
     "INPUTS",
@@ -20,6 +20,7 @@ __all__ = [
     "compute_of",
     "gather",
     "law_weights",
+    "says",
     "tied",
     "varying",
 ]

@@ -9,7 +9,10 @@ import polars as pl
 
 from leadsman.laws.competition.candidates import competing, compute_of
 from leadsman.laws.competition.evidence import gather
-from leadsman.laws.competition.weights import law_weights
+from leadsman.laws.competition.weights import law_weights, says
+
+REACH = float(np.log(10.0))
+"""Log distance the ranking is for: ten times the compute."""
 
 
 def rank(
@@ -35,7 +38,7 @@ def rank(
     evidence = gather(candidates, runs, compute, largest, compute_of(largest, x), y=y, seed=seed)
     feasible = np.array([fitted is not None for fitted in evidence.fitted])
     prior = np.where(feasible, 1.0, 1e-300)
-    weights = law_weights(evidence.origins, prior / prior.sum(), reach=np.zeros(1))
+    weights = law_weights([says(block, REACH) for block in evidence.origins], prior / prior.sum())
     rows = []
     for m, candidate in enumerate(candidates):
         errors = [block.log_y - block.log_pred[m] for block in evidence.origins]
