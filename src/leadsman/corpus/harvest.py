@@ -119,6 +119,11 @@ def _package(path: Path) -> str:
     return path.relative_to(_SITE).parts[0].removesuffix(".py")
 
 
+def _distribution(path: Path) -> str:
+    """Name of the package that a file in a ``.dist-info`` directory is about."""
+    return path.relative_to(_SITE).parts[0].split("-")[0].lower()
+
+
 def _stdlib_files(held_out: Sequence[str]) -> list[Path]:
     skip = {"site-packages", "test", "tests", "idlelib", "lib2to3"}
     return [
@@ -148,9 +153,7 @@ def _target_files(held_out: Sequence[str]) -> list[Path]:
 
 def _metadata_files(held_out: Sequence[str]) -> list[Path]:
     return [
-        path
-        for path in _SITE.glob("*.dist-info/METADATA")
-        if path.parent.name.split("-")[0].lower() not in held_out
+        path for path in _SITE.glob("*.dist-info/METADATA") if _distribution(path) not in held_out
     ]
 
 
@@ -158,7 +161,9 @@ def _licence_files(held_out: Sequence[str]) -> list[Path]:
     found = [
         path
         for path in _SITE.glob("*.dist-info/**/*")
-        if re.search(r"LICEN[CS]E|COPYING|NOTICE", path.name, re.IGNORECASE) and path.is_file()
+        if re.search(r"LICEN[CS]E|COPYING|NOTICE", path.name, re.IGNORECASE)
+        and path.is_file()
+        and _distribution(path) not in held_out
     ]
     common = Path("/usr/share/common-licenses")
     return found + [path for path in common.glob("*") if path.is_file()]

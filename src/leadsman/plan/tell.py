@@ -93,7 +93,7 @@ def tell_tokens(tokens: Mapping[str, Any], watcher: Watcher) -> None:
     """What was tokenised, in a line."""
     sizes = ", ".join(
         f"{name} {count(each['tokens'])}"
-        for name, each in tokens["sets"].items()
+        for name, each in sorted(tokens["sets"].items())
         if name != HELD_OUT
     )
     watcher.note(f"{tokens['vocab_size']:,} entries in the vocabulary; tokens: {sizes}")
