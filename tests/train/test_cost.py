@@ -1,15 +1,16 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from leadsman.errors import BudgetError
 from leadsman.runs import Mixture
+from leadsman.train import cost
 from leadsman.train.cost import (
     estimate_job_seconds,
     estimate_ladder_seconds,
     estimate_seconds,
     ladder_recipes,
-    machine_ratio,
 )
 from leadsman.train.defaults import ladder_shapes, shape_of_params, shape_of_width
 from leadsman.train.ladder import plan_trunks
@@ -78,5 +79,16 @@ def test_shapes_grow_and_are_found_again_by_size():
         assert 0.6 < found.non_embedding_params / params < 1.6
 
 
-def test_machine_ratio_is_a_plausible_number():
-    assert 0.02 < machine_ratio(seconds=0.2) < 50
+def test_a_machine_at_half_the_rate_takes_twice_as_long(monkeypatch):
+    rate = cost.PROBE_TOKENS_PER_SECOND / 2
+    monkeypatch.setattr(cost, "probe_tokens_per_second", lambda seconds: rate)
+    assert cost.machine_ratio() == 2
+
+
+def test_the_probe_leaves_the_threads_as_they_were():
+    torch.set_num_threads(2)
+    try:
+        assert cost.probe_tokens_per_second(seconds=0.01) > 0
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)

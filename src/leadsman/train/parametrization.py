@@ -20,6 +20,7 @@ leaves a plain Llama. Weight decay is decoupled and acts on block matrices only;
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -38,11 +39,14 @@ def width_multiplier(shape: ModelShape) -> float:
     return REFERENCE_WIDTH / shape.width
 
 
-def initialize(model: Decoder, *, seeds: list[int]) -> None:
-    """Set initial values in place; replica ``k`` depends on ``seeds[k]`` alone."""
+def initialize(model: Decoder, *, seed: int | Sequence[int]) -> None:
+    """Set initial values in place; with replicas, number ``k`` depends on ``seed[k]`` alone."""
     for name, param in model.named_parameters():
-        for replica, seed in enumerate(seeds):
-            _fill(name, param.data[replica], model.shape, seed)
+        if isinstance(seed, int):
+            _fill(name, param.data, model.shape, seed)
+        else:
+            for values, replica_seed in zip(param.data, seed, strict=True):
+                _fill(name, values, model.shape, replica_seed)
 
 
 def _fill(name: str, param: Tensor, shape: ModelShape, seed: int) -> None:
@@ -68,17 +72,18 @@ def _matrix_seed(seed: int, name: str) -> int:
 
 def param_groups(model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
     """Groups for a torch optimizer, each with ``lr_scale`` (its lr over the schedule's)."""
-    m = width_multiplier(recipe.shape)
     groups: dict[tuple[float, float], list[Tensor]] = {}
     for name, param in model.named_parameters():
-        groups.setdefault(_scale_and_decay(name, recipe, m), []).append(param)
+        groups.setdefault(scale_and_decay(name, recipe), []).append(param)
     return [
         {"params": params, "lr": recipe.lr * scale, "lr_scale": scale, "weight_decay": decay}
         for (scale, decay), params in groups.items()
     ]
 
 
-def _scale_and_decay(name: str, recipe: Recipe, m: float) -> tuple[float, float]:
+def scale_and_decay(name: str, recipe: Recipe) -> tuple[float, float]:
+    """A parameter's learning rate over the schedule's, and its weight decay."""
+    m = width_multiplier(recipe.shape)
     kind = name.rpartition(".")[2]
     if kind == "final_norm" and recipe.shape.tie_embeddings:
         return m, 0.0
