@@ -45,8 +45,8 @@ def make_plan(project: Project, workspace: Workspace, engine: Engine) -> Plan:
     check_budget(project)
     tokens, mixtures = _data_stages(project, workspace)
     recipes = sounding_recipes(
+        project.soundings,
         mixtures,
-        minutes=project.soundings.minutes,
         vocab_size=tokens["vocab_size"],
         data=tokens["data"],
         seed=project.seed,
