@@ -277,3 +277,6 @@ def test_bad_input_is_refused(case):
         law.fit(runs.with_columns(pl.lit(float("nan")).alias(name)), y=name)
     with pytest.raises(InputError):
         law.fit(runs.drop(name), y=name)
+    if name == "score":
+        with pytest.raises(InputError, match="0"):
+            law.fit(runs.with_columns(pl.col(name) * 100 + 1), y=name)
