@@ -1,4 +1,4 @@
-"""The published figures that are quick to measure stay reached; the rest is in docs/claims-laws.md."""
+"""Published figures that are quick to measure stay reached; the rest is in docs/claims-laws.md."""
 
 import importlib.util
 import os
