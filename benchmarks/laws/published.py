@@ -385,7 +385,7 @@ NOTES = """
   curves of each curve's mean and largest relative error. Their fit includes the warm-up as a rise
   of the rate, which the printed formula leaves open; so does ours. What we miss is the 72,000-step
   cosine, three times the fitted horizon, which every fit of these three curves that reaches its
-  optimum predicts too low; the authors stop theirs early. All other curves are closer than theirs.
+  optimum predicts too low; the authors stop theirs early.
 - **Fine-tuning selection.** Four parameters on eleven points extrapolate worse than a line through
   the power phase. "Accept then stop" as published gives .904 on FLAN (published .909, itself below
   the bar). Keeping to the last three sizes is our variant; it was seen to be better on these very
