@@ -19,7 +19,7 @@ import polars as pl
 
 from leadsman.errors import DesignError, InputError, MethodError
 from leadsman.laws.base import FittedLaw, Floats, Law
-from leadsman.laws.fitting.parametric import logit, sigmoid
+from leadsman.laws.fitting.parametric import logit, score_column, sigmoid
 from leadsman.laws.forecast import Forecast
 from leadsman.laws.table import column
 from leadsman.methods import Paper
@@ -81,7 +81,7 @@ class CapabilitySpace(Law):
             names = tuple(c for c in runs.columns if c.startswith("score.") and c != y)
         if not names:
             raise InputError("no benchmark columns; name them score.TASK or pass benchmarks")
-        scores = column(runs, y, positive=False)
+        scores = score_column(runs, y)
         if len(scores) < self.components + 3:
             raise DesignError(
                 f"capability-space with {self.components} components needs "

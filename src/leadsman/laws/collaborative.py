@@ -19,7 +19,7 @@ import polars as pl
 
 from leadsman.errors import DesignError, InputError, MethodError
 from leadsman.laws.base import FittedLaw, Floats, Law
-from leadsman.laws.fitting.parametric import logit, sigmoid
+from leadsman.laws.fitting.parametric import label_column, logit, score_column, sigmoid
 from leadsman.laws.forecast import Forecast
 from leadsman.laws.table import column
 from leadsman.methods import Paper
@@ -76,8 +76,8 @@ class Collaborative(Law):
         seed: int = 0,
     ) -> FittedCollaborative:
         """Fit on the known cells, one a row."""
-        scores = column(runs, y, positive=False)
-        labels = {name: _labels(runs, name) for name in ("model", "task")}
+        scores = score_column(runs, y)
+        labels = {name: label_column(runs, name) for name in ("model", "task")}
         models = tuple(dict.fromkeys(labels["model"]))
         tasks = tuple(dict.fromkeys(labels["task"]))
         if len(models) < 3 or len(tasks) < 2:
@@ -147,14 +147,14 @@ class FittedCollaborative(FittedLaw):
             values = np.random.default_rng([seed, 2]).binomial(items, values) / items
         warnings = tuple(
             () if model in self.models else (f"{model} was never tested; its factors speak for it",)
-            for model in _labels(points, "model")
+            for model in label_column(points, "model")
         )
         return Forecast(points=points, draws=values, y=self.y, law=self.law.name, warnings=warnings)
 
     def _logits(self, points: pl.DataFrame, draws: int, seed: int) -> tuple[Floats, Floats]:
         rng, chain = np.random.default_rng(seed), self._chain
         pick = np.arange(draws) % len(chain.sigma)
-        names, tasks = _labels(points, "model"), _labels(points, "task")
+        names, tasks = label_column(points, "model"), label_column(points, "task")
         for row, task in enumerate(tasks):
             if task not in self.tasks:
                 raise InputError(
@@ -190,12 +190,6 @@ class _Scaler:
 
     def __call__(self, raw: Floats) -> Floats:
         return np.nan_to_num((raw - self.mean) / self.spread, nan=0.0)
-
-
-def _labels(frame: pl.DataFrame, name: str) -> list[str]:
-    if name not in frame.columns:
-        raise InputError(f"no column {name!r}; name the label of each row's {name}")
-    return [str(value) for value in frame[name].to_list()]
 
 
 def _factors(frame: pl.DataFrame, names: Sequence[str]) -> Floats:

@@ -18,6 +18,7 @@ import polars as pl
 
 from leadsman.errors import DesignError, InputError, MethodError
 from leadsman.laws.base import FittedLaw, Floats, Law
+from leadsman.laws.fitting.parametric import score_column
 from leadsman.laws.table import column
 
 MINIMUM_RUNS = 8
@@ -67,7 +68,7 @@ class CurveTransfer(Law):
         centre, width = features.mean(axis=0), features.std(axis=0)
         spread = np.where(width > 0, width, 1.0).astype(np.float64)
         x = (features - centre) / spread
-        target = column(runs, y, positive=False)
+        target = score_column(runs, y)
         rows = np.ones(len(target)) if weights is None else np.asarray(weights, np.float64)
         scaler = (tuple(names), logged, centre, spread)
         return FittedCurveTransfer(self, y, scaler, x, target, groups, rows)

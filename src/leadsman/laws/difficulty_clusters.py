@@ -20,7 +20,7 @@ from sklearn.metrics import silhouette_score
 from leadsman.errors import DesignError, InputError, MethodError
 from leadsman.laws.base import FittedLaw, Floats, Law
 from leadsman.laws.compute_sigmoid import ComputeSigmoid
-from leadsman.laws.fitting.parametric import FittedParametric, logit, sigmoid
+from leadsman.laws.fitting.parametric import FittedParametric, logit, score_column, sigmoid
 from leadsman.laws.table import column
 from leadsman.methods import Paper
 
@@ -166,7 +166,7 @@ def _grid(runs: pl.DataFrame, y: str) -> tuple[Floats, Floats]:
         {
             "flops": column(runs, "flops"),
             "item": runs["item"],
-            "rate": column(runs, y, positive=False),
+            "rate": score_column(runs, y),
         }
     )
     wide = table.pivot("item", index="flops", values="rate", aggregate_function="mean").sort(

@@ -29,6 +29,7 @@ from leadsman.laws.competition import (
     law_weights,
     says,
     tied,
+    varying,
 )
 from leadsman.laws.forecast import Forecast
 from leadsman.laws.screening import point_doubts, ratio_doubts, screen
@@ -96,12 +97,14 @@ class Series:
         points: its points, m rows.
         rows: where they stand in the whole table of points, shape (m,).
         evidence: rolling origins and the final fits.
+        single: whether one input alone varies (a learning curve, a sweep of one setting).
     """
 
     runs: pl.DataFrame
     points: pl.DataFrame
     rows: npt.NDArray[np.int64]
     evidence: Evidence
+    single: bool
 
 
 def predict_series(
@@ -119,7 +122,7 @@ def predict_series(
         common = (shared + rng.standard_normal(draws)) / np.sqrt(2)
         tails = np.sqrt(model.dof / rng.chisquare(model.dof, draws))
         centre, parts = combine(each.evidence.final, weights)
-        scale = model.scale(parts, own)
+        scale = model.scale(parts, own, single=each.single)
         noise = np.minimum(parts.noise, scale)
         form = np.sqrt(scale**2 - noise**2)
         scatter = rng.standard_normal((draws, len(centre)))
@@ -185,6 +188,7 @@ def gather_series(
             if group not in frame.columns:
                 raise InputError(f"no column {group!r} to group by", column=group)
     candidates = competing(runs, x=x, law=law)
+    single = len(varying(runs, x)) == 1
     point_names = points[group].to_list() if group else [None] * len(points)
     found = []
     for name in dict.fromkeys(point_names):
@@ -194,7 +198,7 @@ def gather_series(
         rows = np.flatnonzero(np.array([each == name for each in point_names])).astype(np.int64)
         asked = points[rows.tolist()]
         evidence = _evidence(candidates, mine, asked, x=x, y=y, seed=seed)
-        found.append(Series(mine, asked, rows, evidence))
+        found.append(Series(mine, asked, rows, evidence, single))
     return found
 
 

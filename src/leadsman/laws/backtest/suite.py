@@ -75,7 +75,7 @@ def measure(case: Case) -> Measured | str:
         return str(error)
     truth = held["loss"].to_numpy()
     baseline = _baselines(case, series, truth)
-    lean = tuple(Series(s.runs, s.points, s.rows, _without_fits(s)) for s in series)
+    lean = tuple(replace(s, evidence=_without_fits(s)) for s in series)
     return Measured(case, len(runs), len(held), lean, truth, baseline)
 
 
@@ -104,7 +104,9 @@ def history_of(measured: Sequence[Measured]) -> pl.DataFrame:
         own, weights = own_errors(each.series), weigh(each.series)
         for g, series in enumerate(each.series):
             case = each.case
-            where = {"source": case.source, "dataset": case.dataset, "case": case.name, "group": g}
+            where: dict[str, object] = {"source": case.source, "dataset": case.dataset}
+            where["case"] = case.name
+            where |= {"group": g, "single": series.single}
             for k, origin in enumerate(own[g]):
                 at = where | {"origin": k, "share": origin.share, "law": COMBINED}
                 frames.append(_rows(at, origin.errors, origin.distance))
@@ -142,15 +144,14 @@ def score(measured: Sequence[Measured], history: pl.DataFrame) -> pl.DataFrame:
         case = each.case
         if case.source not in models:
             models[case.source] = learn_from(history, without=case.source)
-        draws = predict_series(
-            each.series, weigh(each.series), models[case.source], draws=DRAWS, seed=0
-        )
+        model, weights = models[case.source], weigh(each.series)
+        draws = predict_series(each.series, weights, model, draws=DRAWS, seed=0)
         centre = np.median(draws, axis=0)
         scores = {"leadsman": point_scores(draws, centre, each.truth), **each.baseline}
         distance = np.empty(len(each.truth))
         for series in each.series:
             distance[series.rows] = series.evidence.final.distance
-        label = describe_weights(each.series[0].evidence.names, weigh(each.series))
+        label = describe_weights(each.series[0].evidence.names, weights)
         for method, values in scores.items():
             frames.append(
                 pl.DataFrame(values).with_columns(

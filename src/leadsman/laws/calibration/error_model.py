@@ -5,15 +5,15 @@ Two things are known about the log error e at a point d e-folds of compute beyon
     V(x)^2 = noise^2 + spread(x)^2 + disagreement(x)^2     what the fit says about itself
     R      = (weighted mean of (e_k / (1 + d_k))^2)^(1/2)   own errors at the rolling origins k
 
-``spread`` comes from the bootstrap of the parameters, ``disagreement`` from the competing laws. R is
-taken half from the group of runs and half from all groups together (geometric mean), origins
+``spread`` comes from the bootstrap of the parameters, ``disagreement`` from the competing laws. R
+is taken half from the group of runs and half from all groups together (geometric mean), origins
 weighing by their share of the runs. History says how the two combine and how error grows:
 
-    log s(x) = level + own * log R + parts * log V(x) + growth * log(1 + d)
-    e ~ (drift + own_drift * S) * (1 + d) + s(x) * Student t(dof),    S = weighted mean e_k / (1 + d_k)
+    log s(x) = level + own * log R + parts * log V(x) + growth * log(1 + d) + single
+    e = (drift + own_drift * S) * (1 + d) + s(x) * t,    S = weighted mean of e_k / (1 + d_k)
 
-A product of powers because data sets differ by factors; Student t because no one knows the factor of
-a new one.
+with t Student's: data sets differ by factors, and no one knows the factor of a new one. ``single``
+applies where one input alone varies: a single curve looks more regular than it goes on.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ class ErrorModel:
     """Learned constants of the error of extrapolations; see the module for the equations.
 
     Attributes:
-        level, own, parts, growth: of the log scale.
+        level, own, parts, growth, single: of the log scale.
         drift, own_drift: of the centre.
         dof: degrees of freedom of the Student t.
         usual: log R - log V where a table has too few runs for a rolling origin.
@@ -125,12 +125,13 @@ class ErrorModel:
     own: float
     parts: float
     growth: float
+    single: float
     drift: float
     own_drift: float
     dof: float
     usual: float
 
-    def scale(self, parts: Parts, own: OwnErrors) -> Floats:
+    def scale(self, parts: Parts, own: OwnErrors, *, single: bool) -> Floats:
         """Scale s of the log error at each point, shape (n,)."""
         known = np.log(parts.known())
         rate = known.mean() + self.usual if np.isnan(own.log_rate) else own.log_rate
@@ -140,6 +141,7 @@ class ErrorModel:
                 + self.own * rate
                 + self.parts * known
                 + self.growth * np.log1p(parts.distance)
+                + self.single * single
             )
         )
 

@@ -1,9 +1,9 @@
 """The bundled history: how wrong our own extrapolations were on public tables of runs.
 
-``history.parquet`` holds one row a forecast point (columns: source, dataset, case, group, origin,
-share, law, noise, spread, disagreement, distance, error); ``error_model.json`` the constants
-learned from all of it. Both are written by ``benchmarks/laws/backtest.py``; the tables of runs
-themselves are not needed.
+``history.parquet`` holds one row a forecast point (columns: source, dataset, case, group, single,
+origin, share, law, noise, spread, disagreement, distance, error); ``error_model.json`` the
+constants learned from all of it. Both are written by ``benchmarks/laws/backtest.py``; the tables
+of runs themselves are not needed.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ fitted to a history look better on it than they will on the next table.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -30,6 +31,7 @@ PRIORS = {
     "own": (0.6, 0.3),
     "parts": (0.3, 0.3),
     "growth": (0.7, 0.4),
+    "single": (0.0, 0.4),
     "drift": (0.0, 0.003),
     "own_drift": (0.0, 0.3),
     "log_dof": (1.4, 0.5),
@@ -51,18 +53,20 @@ class Past:
         error: log of result over forecast.
         known, distance: log V and log distance.
         rate, signed: log R (``nan`` without origins) and S.
+        single: 1 where one input alone varied, else 0.
         weight: sums to the number of data sets.
     """
 
-    source: np.ndarray[tuple[int], np.dtype[np.str_]]
+    source: np.ndarray[Any, Any]
     error: Floats
     known: Floats
     distance: Floats
     rate: Floats
     signed: Floats
+    single: Floats
     weight: Floats
 
-    def take(self, rows: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Past:
+    def take(self, rows: np.ndarray[Any, Any]) -> Past:
         """Some rows."""
         return Past(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
 
@@ -71,10 +75,12 @@ def past_errors(history: pl.DataFrame) -> Past:
     """The history's combined rows as arrays.
 
     Args:
-        history: columns source, dataset, case, group, origin, share, noise, spread, disagreement,
-            distance, error.
+        history: columns source, dataset, case, group, single, origin, share, noise, spread,
+            disagreement, distance, error.
     """
-    columns: dict[str, list[Floats]] = {name: [] for name in Past.__dataclass_fields__}
+    columns: dict[str, list[np.ndarray[Any, Any]]] = {
+        name: [] for name in Past.__dataclass_fields__
+    }
     cases = history.select("dataset", "case").unique().group_by("dataset").len()
     count = dict(cases.iter_rows())
     for part in history.partition_by("dataset", "case", maintain_order=True):
@@ -93,8 +99,10 @@ def past_errors(history: pl.DataFrame) -> Past:
             columns["distance"].append(parts.distance)
             columns["rate"].append(np.full(n, own.log_rate))
             columns["signed"].append(np.full(n, own.signed))
+            columns["single"].append(np.full(n, float(group["single"][0])))
             columns["weight"].append(np.full(n, 1 / held_rows / count[part["dataset"][0]]))
-    return Past(**{name: np.concatenate(values) for name, values in columns.items()})
+    flat = {name: np.concatenate(values) for name, values in columns.items()}
+    return Past(**flat)
 
 
 def learn(past: Past) -> ErrorModel:
@@ -151,6 +159,7 @@ def _log_scale(model: ErrorModel, past: Past) -> Floats:
         + model.own * rate
         + model.parts * past.known
         + model.growth * np.log1p(past.distance)
+        + model.single * past.single
     )
 
 
@@ -160,13 +169,13 @@ def _standardised(model: ErrorModel, past: Past) -> Floats:
 
 
 def _model(values: Floats, usual: float) -> ErrorModel:
-    level, own, parts, growth, drift, own_drift, log_dof = (float(each) for each in values)
-    dof = float(np.clip(np.exp(log_dof), 1.5, MOST_DOF))
-    return ErrorModel(level, own, parts, growth, drift, own_drift, dof, usual)
+    named = dict(zip(PRIORS, (float(each) for each in values), strict=True))
+    dof = float(np.clip(np.exp(named.pop("log_dof")), 1.5, MOST_DOF))
+    return ErrorModel(**named, dof=dof, usual=usual)
 
 
 def _vector(model: ErrorModel, means: Floats, spreads: Floats) -> Floats:
-    values = [*list(asdict(model).values())[:6], np.log(model.dof)]
+    values = [*list(asdict(model).values())[:7], np.log(model.dof)]
     return np.asarray((np.array(values) - means) / spreads)
 
 
