@@ -79,8 +79,9 @@ def tokens(text: str | bytes) -> list[str]:
     """
     raw = text.encode() if isinstance(text, str) else text
     data = np.frombuffer(raw, dtype=np.uint8)
-    out, spans = np.empty(len(raw), np.uint64), np.empty((len(raw), 2), np.int64)
-    count = kernels.token_hashes(data, 0, len(raw), *tables(), out, spans)
+    size = len(raw) + 1
+    out, spans = np.empty(size, np.uint64), np.empty((size, 2), np.int64)
+    count, _ = kernels.next_tokens(data, 0, len(raw), *tables(), out, spans)
     return [raw[start:end].decode(errors="replace") for start, end in spans[:count]]
 
 
