@@ -162,6 +162,34 @@ def count_ngrams(
 
 
 @jit
+def list_ngrams(
+    data: Bytes,
+    offsets: Ints,
+    classes: Bytes,
+    lower: Codes,
+    n: int,
+    buckets: int,
+    indices: Ints,
+    ends: Ints,
+) -> None:
+    """Write the buckets of each document's 1- to n-grams, with repeats, and where each ends."""
+    hashes = np.empty(n - 1 + BLOCK, dtype=np.uint64)
+    spans = np.empty((BLOCK, 2), dtype=np.int64)
+    filled = 0
+    for document in range(offsets.size - 1):
+        position, end, carried = offsets[document], offsets[document + 1], 0
+        while position < end:
+            block = hashes[carried : carried + BLOCK]
+            count, position = next_tokens(data, position, end, classes, lower, block, spans)
+            for order in range(n):
+                filled += _prefix_buckets(
+                    hashes, count, carried, order, np.uint64(buckets), indices[filled:]
+                )
+            carried = carry_over(hashes, carried + count, n - 1)
+        ends[document] = filled
+
+
+@jit
 def carry_over(hashes: Hashes, filled: int, wanted: int) -> int:
     """Move the last ``wanted`` tokens to the front, for n-grams that reach into the next block."""
     kept = min(filled, wanted)

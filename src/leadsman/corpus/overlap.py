@@ -31,7 +31,7 @@ _FREE = np.uint64(0)
 
 
 @jit
-def _slot(keys: Hashes, key: np.uint64) -> int:
+def slot(keys: Hashes, key: np.uint64) -> int:
     """Where ``key`` is, or where it would go; ``keys`` has a power of two of places."""
     mask = np.uint64(keys.size - 1)
     place = key & mask
@@ -64,7 +64,7 @@ def _insert(
             count, position = next_tokens(data, position, end, classes, lower, block, spans)
             for i in range(roll(hashes, count, carried, n, ngrams)):
                 key = max(ngrams[i], np.uint64(1))
-                place = _slot(keys, key)
+                place = slot(keys, key)
                 if keys[place] == _FREE:
                     keys[place] = key
                     items[place] = first_item + document
@@ -106,7 +106,7 @@ def _search(
             found = roll(hashes, count, carried, n, ngrams)
             total += found
             for i in range(found):
-                if keys[_slot(keys, max(ngrams[i], np.uint64(1)))] == _FREE:
+                if keys[slot(keys, max(ngrams[i], np.uint64(1)))] == _FREE:
                     run = 0
                     continue
                 hits += 1
@@ -149,7 +149,7 @@ def _owners(
         block = hashes[carried : carried + BLOCK]
         count, position = next_tokens(data, position, end, classes, lower, block, spans)
         for i in range(roll(hashes, count, carried, n, ngrams)):
-            place = _slot(keys, max(ngrams[i], np.uint64(1)))
+            place = slot(keys, max(ngrams[i], np.uint64(1)))
             if keys[place] != _FREE:
                 places[filled] = place
                 filled += 1
