@@ -28,6 +28,8 @@ _BASE = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
 _REPLACEMENT = 0xFFFD
+BLOCK = 1024
+"""Tokens in a block: small enough that hashes and places stay in the first cache."""
 
 
 @jit
@@ -66,34 +68,41 @@ def decode(data: Bytes, position: int, end: int) -> tuple[int, int]:
 
 
 @jit
-def next_token(
-    data: Bytes, position: int, end: int, classes: Bytes, lower: Codes
-) -> tuple[np.uint64, int, int]:
-    """Hash, start and end of the first token at or after ``position``; start = end if none."""
-    code, width, kind = 0, 0, SPACE
-    while position < end:
-        code, width = decode(data, position, end)
-        kind = int(classes[code])
-        if kind != SPACE:
-            break
-        position += width
-    if position >= end:
-        return np.uint64(0), end, end
-    start = position
-    if kind == MARK:
-        kind = WORD
-    value = (_FNV_START ^ np.uint64(lower[code])) * _FNV_PRIME
-    position += width
+def next_tokens(
+    data: Bytes, position: int, end: int, classes: Bytes, lower: Codes, out: Hashes, spans: Ints
+) -> tuple[int, int]:
+    """Read tokens until ``end``, or until ``out`` is full.
+
+    Writes the hash of each to ``out`` and its (start, end) to ``spans``, shape (len(out), 2);
+    returns how many, and where to go on. A document is read in blocks of tokens, so that the
+    loops over n-grams have no text and no branches in them.
+    """
+    count, start, kind, value = 0, position, SPACE, np.uint64(0)
     while position < end:
         code, width = int(data[position]), 1
         if code >= 0x80:
             code, width = decode(data, position, end)
         group = int(classes[code])
-        if group != MARK and (group != kind or kind == SINGLE):
-            break
+        begins = group == SINGLE
+        if group == MARK:
+            group = WORD if kind == SPACE else kind
+        if group != kind or begins:
+            if kind != SPACE:
+                out[count] = mix(value)
+                spans[count, 0] = start
+                spans[count, 1] = position
+                count += 1
+                if count == out.size:
+                    return count, position
+            kind, start, value = group, position, _FNV_START
         value = (value ^ np.uint64(lower[code])) * _FNV_PRIME
         position += width
-    return mix(value), start, position
+    if kind != SPACE:
+        out[count] = mix(value)
+        spans[count, 0] = start
+        spans[count, 1] = position
+        count += 1
+    return count, position
 
 
 @jit
@@ -106,23 +115,26 @@ def power_of_base(exponent: int) -> np.uint64:
 
 
 @jit
-def token_hashes(
-    data: Bytes, start: int, end: int, classes: Bytes, lower: Codes, out: Hashes, spans: Ints
-) -> int:
-    """Write hash and (start, end) of each token of one document; return how many there are.
+def bucket_of(polynomial: np.uint64, order: int, buckets: np.uint64) -> int:
+    """Bucket of an n-gram (``order`` is n - 1), by the high bits of its mixed hash."""
+    value = mix(polynomial + np.uint64(order))
+    return int(((value >> np.uint64(32)) * buckets) >> np.uint64(32))
 
-    ``out`` and ``spans`` (shape (m, 2)) must hold ``end - start`` tokens.
-    """
-    count = 0
-    position = start
-    while True:
-        value, first, position = next_token(data, position, end, classes, lower)
-        if first == position:
-            return count
-        out[count] = value
-        spans[count, 0] = first
-        spans[count, 1] = position
-        count += 1
+
+@jit
+def _prefix_buckets(
+    hashes: Hashes, count: int, carried: int, order: int, buckets: np.uint64, out: Ints
+) -> int:
+    """Buckets of the n-grams of one order that end in a block; ``hashes`` begins with the
+    ``carried`` tokens before the block."""
+    found = 0
+    for last in range(max(carried, order), carried + count):
+        polynomial = np.uint64(0)
+        for k in range(last - order, last + 1):
+            polynomial = polynomial * _BASE + hashes[k]
+        out[found] = bucket_of(polynomial, order, buckets)
+        found += 1
+    return found
 
 
 @jit
@@ -130,32 +142,80 @@ def count_ngrams(
     data: Bytes, offsets: Ints, classes: Bytes, lower: Codes, n: int, counts: Ints
 ) -> int:
     """Add the hashed 1- to n-grams of all documents to ``counts``; return how many there were."""
-    buckets = np.uint64(counts.size)
-    window = np.zeros(n, dtype=np.uint64)
+    size = np.uint64(counts.size)
+    hashes = np.empty(n - 1 + BLOCK, dtype=np.uint64)
+    spans = np.empty((BLOCK, 2), dtype=np.int64)
+    buckets = np.empty(BLOCK, dtype=np.int64)
     total = 0
     for document in range(offsets.size - 1):
-        position, end = offsets[document], offsets[document + 1]
-        seen = 0
-        while True:
-            value, first, position = next_token(data, position, end, classes, lower)
-            if first == position:
-                break
-            seen += 1
-            # window[k] is the polynomial of the k + 1 tokens that end here.
-            for k in range(min(seen, n) - 1, 0, -1):
-                window[k] = window[k - 1] * _BASE + value
-            window[0] = value
-            for k in range(min(seen, n)):
-                counts[bucket_of(window[k], k, buckets)] += 1
-            total += min(seen, n)
+        position, end, carried = offsets[document], offsets[document + 1], 0
+        while position < end:
+            block = hashes[carried : carried + BLOCK]
+            count, position = next_tokens(data, position, end, classes, lower, block, spans)
+            for order in range(n):
+                found = _prefix_buckets(hashes, count, carried, order, size, buckets)
+                for i in range(found):
+                    counts[buckets[i]] += 1
+                total += found
+            carried = carry_over(hashes, carried + count, n - 1)
     return total
 
 
 @jit
-def bucket_of(polynomial: np.uint64, order: int, buckets: np.uint64) -> int:
-    """Bucket of an n-gram (``order`` is n - 1), by the high bits of its mixed hash."""
-    value = mix(polynomial + np.uint64(order))
-    return int(((value >> np.uint64(32)) * buckets) >> np.uint64(32))
+def list_ngrams(
+    data: Bytes,
+    offsets: Ints,
+    classes: Bytes,
+    lower: Codes,
+    n: int,
+    buckets: int,
+    indices: Ints,
+    ends: Ints,
+) -> None:
+    """Write the buckets of each document's 1- to n-grams, with repeats, and where each ends."""
+    hashes = np.empty(n - 1 + BLOCK, dtype=np.uint64)
+    spans = np.empty((BLOCK, 2), dtype=np.int64)
+    filled = 0
+    for document in range(offsets.size - 1):
+        position, end, carried = offsets[document], offsets[document + 1], 0
+        while position < end:
+            block = hashes[carried : carried + BLOCK]
+            count, position = next_tokens(data, position, end, classes, lower, block, spans)
+            for order in range(n):
+                filled += _prefix_buckets(
+                    hashes, count, carried, order, np.uint64(buckets), indices[filled:]
+                )
+            carried = carry_over(hashes, carried + count, n - 1)
+        ends[document] = filled
+
+
+@jit
+def carry_over(hashes: Hashes, filled: int, wanted: int) -> int:
+    """Move the last ``wanted`` tokens to the front, for n-grams that reach into the next block."""
+    kept = min(filled, wanted)
+    for i in range(kept):
+        hashes[i] = hashes[filled - kept + i]
+    return kept
+
+
+@jit
+def roll(hashes: Hashes, count: int, carried: int, n: int, out: Hashes) -> int:
+    """Hashes of the n-grams that end in a block of ``count`` tokens; return how many.
+
+    ``hashes`` holds the ``carried`` tokens before the block, then the block.
+    """
+    filled = carried + count
+    if filled < n:
+        return 0
+    oldest = power_of_base(n)
+    polynomial = np.uint64(0)
+    for i in range(n):
+        polynomial = polynomial * _BASE + hashes[i]
+    out[0] = mix(polynomial)
+    for i in range(n, filled):
+        polynomial = polynomial * _BASE + hashes[i] - hashes[i - n] * oldest
+        out[i - n + 1] = mix(polynomial)
+    return filled - n + 1
 
 
 @jit
@@ -170,22 +230,22 @@ def sum_ngrams(
     totals: Ints,
 ) -> None:
     """Sum of ``weights`` over the hashed 1- to n-grams of each document, and how many it has."""
-    buckets = np.uint64(weights.size)
-    window = np.zeros(n, dtype=np.uint64)
+    size = np.uint64(weights.size)
+    hashes = np.empty(n - 1 + BLOCK, dtype=np.uint64)
+    spans = np.empty((BLOCK, 2), dtype=np.int64)
+    buckets = np.empty(BLOCK, dtype=np.int64)
     for document in range(offsets.size - 1):
-        position, end = offsets[document], offsets[document + 1]
-        seen, total, subtotal = 0, 0, 0.0
-        while True:
-            value, first, position = next_token(data, position, end, classes, lower)
-            if first == position:
-                break
-            seen += 1
-            for k in range(min(seen, n) - 1, 0, -1):
-                window[k] = window[k - 1] * _BASE + value
-            window[0] = value
-            for k in range(min(seen, n)):
-                subtotal += weights[bucket_of(window[k], k, buckets)]
-            total += min(seen, n)
+        position, end, carried = offsets[document], offsets[document + 1], 0
+        total, subtotal = 0, 0.0
+        while position < end:
+            block = hashes[carried : carried + BLOCK]
+            count, position = next_tokens(data, position, end, classes, lower, block, spans)
+            for order in range(n):
+                found = _prefix_buckets(hashes, count, carried, order, size, buckets)
+                for i in range(found):
+                    subtotal += weights[buckets[i]]
+                total += found
+            carried = carry_over(hashes, carried + count, n - 1)
         sums[document] = subtotal
         totals[document] = total
 
@@ -224,12 +284,11 @@ def normalised_hashes(
 @jit
 def count_tokens(data: Bytes, offsets: Ints, classes: Bytes, lower: Codes, out: Ints) -> None:
     """Tokens (words, symbol runs, characters of scripts without spaces) in each document."""
+    hashes = np.empty(BLOCK, dtype=np.uint64)
+    spans = np.empty((BLOCK, 2), dtype=np.int64)
     for document in range(offsets.size - 1):
-        position, end = offsets[document], offsets[document + 1]
-        count = 0
-        while True:
-            _, first, position = next_token(data, position, end, classes, lower)
-            if first == position:
-                break
-            count += 1
-        out[document] = count
+        position, end, total = offsets[document], offsets[document + 1], 0
+        while position < end:
+            count, position = next_tokens(data, position, end, classes, lower, hashes, spans)
+            total += count
+        out[document] = total

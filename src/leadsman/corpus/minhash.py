@@ -16,44 +16,30 @@ import numpy.typing as npt
 from leadsman.corpus._jit import jit
 from leadsman.corpus.kernels import (
     _BASE,
+    BLOCK,
     Bytes,
     Codes,
     Hashes,
     Ints,
+    carry_over,
     mix,
-    next_token,
-    power_of_base,
+    next_tokens,
+    roll,
 )
 from leadsman.corpus.text import TextColumn, token_counts
 from leadsman.corpus.unicode import tables
 
 Signatures = npt.NDArray[np.uint32]
 _EMPTY = np.uint32(0xFFFFFFFF)
-_BLOCK = 1024
 
 
 @jit
-def _shingles(
-    data: Bytes, position: int, end: int, classes: Bytes, lower: Codes, n: int, out: Hashes
-) -> int:
-    """Write the shingle hashes of one document (with repeats) and return how many."""
-    ring = np.zeros(n, dtype=np.uint64)
-    oldest = power_of_base(n)
-    polynomial, seen, count = np.uint64(0), 0, 0
-    while True:
-        value, first, position = next_token(data, position, end, classes, lower)
-        if first == position:
-            break
-        polynomial = polynomial * _BASE + value - ring[seen % n] * oldest
-        ring[seen % n] = value
-        seen += 1
-        if seen >= n:
-            out[count] = mix(polynomial)
-            count += 1
-    if 0 < seen < n:
-        out[0] = mix(polynomial)
-        count = 1
-    return count
+def _whole(hashes: Hashes, count: int) -> np.uint64:
+    """Hash of all tokens of a document that has too few for an n-gram."""
+    polynomial = np.uint64(0)
+    for i in range(count):
+        polynomial = polynomial * _BASE + hashes[i]
+    return mix(polynomial)
 
 
 @jit
@@ -67,31 +53,26 @@ def _sign(
     b: Signatures,
     out: Signatures,
 ) -> None:
-    block = np.empty(_BLOCK, dtype=np.uint32)
-    ring = np.zeros(n, dtype=np.uint64)
-    oldest = power_of_base(n)
+    hashes = np.empty(n - 1 + BLOCK, dtype=np.uint64)
+    spans = np.empty((BLOCK, 2), dtype=np.int64)
+    shingles = np.empty(BLOCK, dtype=np.uint64)
+    high = np.empty(BLOCK, dtype=np.uint32)
     for document in range(offsets.size - 1):
         position, end = offsets[document], offsets[document + 1]
         out[document] = _EMPTY
-        ring[:] = 0
-        polynomial, seen, count = np.uint64(0), 0, 0
-        while True:
-            value, first, position = next_token(data, position, end, classes, lower)
-            if first == position:
-                break
-            polynomial = polynomial * _BASE + value - ring[seen % n] * oldest
-            ring[seen % n] = value
-            seen += 1
-            if seen >= n:
-                block[count] = np.uint32(mix(polynomial) >> np.uint64(32))
-                count += 1
-                if count == _BLOCK:
-                    _lower(block, count, a, b, out[document])
-                    count = 0
-        if 0 < seen < n:
-            block[0] = np.uint32(mix(polynomial) >> np.uint64(32))
-            count = 1
-        _lower(block, count, a, b, out[document])
+        carried, seen = 0, 0
+        while position < end:
+            block = hashes[carried : carried + BLOCK]
+            count, position = next_tokens(data, position, end, classes, lower, block, spans)
+            found = roll(hashes, count, carried, n, shingles)
+            seen += count
+            if position >= end and 0 < seen < n:
+                shingles[0] = _whole(hashes, seen)
+                found = 1
+            for i in range(found):
+                high[i] = np.uint32(shingles[i] >> np.uint64(32))
+            _lower(high, found, a, b, out[document])
+            carried = carry_over(hashes, carried + count, n - 1)
 
 
 @jit
@@ -117,17 +98,27 @@ def _sets(
     values: Hashes,
     ends: Ints,
 ) -> int:
+    hashes = np.empty(n - 1 + BLOCK, dtype=np.uint64)
+    spans = np.empty((BLOCK, 2), dtype=np.int64)
     filled, at = 0, 0
     for document in range(offsets.size - 1):
         if not wanted[document]:
             continue
-        count = _shingles(
-            data, offsets[document], offsets[document + 1], classes, lower, n, values[filled:]
-        )
-        part = values[filled : filled + count]
+        position, end = offsets[document], offsets[document + 1]
+        carried, seen, size = 0, 0, 0
+        while position < end:
+            block = hashes[carried : carried + BLOCK]
+            count, position = next_tokens(data, position, end, classes, lower, block, spans)
+            size += roll(hashes, count, carried, n, values[filled + size :])
+            seen += count
+            if position >= end and 0 < seen < n:
+                values[filled] = _whole(hashes, seen)
+                size = 1
+            carried = carry_over(hashes, carried + count, n - 1)
+        part = values[filled : filled + size]
         part.sort()
         unique = 0
-        for i in range(count):
+        for i in range(size):
             if unique == 0 or part[i] != part[unique - 1]:
                 part[unique] = part[i]
                 unique += 1

@@ -15,14 +15,14 @@ import numpy.typing as npt
 
 from leadsman.corpus._jit import jit
 from leadsman.corpus.kernels import (
-    _BASE,
+    BLOCK,
     Bytes,
     Codes,
     Hashes,
     Ints,
-    mix,
-    next_token,
-    power_of_base,
+    carry_over,
+    next_tokens,
+    roll,
 )
 from leadsman.corpus.text import TextColumn
 from leadsman.corpus.unicode import tables
@@ -31,7 +31,7 @@ _FREE = np.uint64(0)
 
 
 @jit
-def _slot(keys: Hashes, key: np.uint64) -> int:
+def slot(keys: Hashes, key: np.uint64) -> int:
     """Where ``key`` is, or where it would go; ``keys`` has a power of two of places."""
     mask = np.uint64(keys.size - 1)
     place = key & mask
@@ -53,27 +53,24 @@ def _insert(
     own: Ints,
 ) -> int:
     """Add the n-grams of a batch of items; return how many items had fewer than n tokens."""
-    ring = np.zeros(n, dtype=np.uint64)
-    oldest = power_of_base(n)
+    hashes = np.empty(n - 1 + BLOCK, dtype=np.uint64)
+    spans = np.empty((BLOCK, 2), dtype=np.int64)
+    ngrams = np.empty(BLOCK, dtype=np.uint64)
     short = 0
     for document in range(offsets.size - 1):
-        position, end = offsets[document], offsets[document + 1]
-        ring[:] = 0
-        polynomial, seen = np.uint64(0), 0
-        while True:
-            value, start, position = next_token(data, position, end, classes, lower)
-            if start == position:
-                break
-            polynomial = polynomial * _BASE + value - ring[seen % n] * oldest
-            ring[seen % n] = value
-            seen += 1
-            if seen >= n:
-                key = max(mix(polynomial), np.uint64(1))
-                place = _slot(keys, key)
+        position, end, carried, seen = offsets[document], offsets[document + 1], 0, 0
+        while position < end:
+            block = hashes[carried : carried + BLOCK]
+            count, position = next_tokens(data, position, end, classes, lower, block, spans)
+            for i in range(roll(hashes, count, carried, n, ngrams)):
+                key = max(ngrams[i], np.uint64(1))
+                place = slot(keys, key)
                 if keys[place] == _FREE:
                     keys[place] = key
                     items[place] = first_item + document
                     own[first_item + document] += 1
+            seen += count
+            carried = carry_over(hashes, carried + count, n - 1)
         short += seen < n
     return short
 
@@ -94,41 +91,40 @@ def _search(
 ) -> None:
     """For each document: spans (longest run in tokens, its first and last byte), shares
     (of its n-grams that match, of an item's own n-grams), best item or -1."""
-    ring = np.zeros(n, dtype=np.uint64)
-    starts = np.zeros(n, dtype=np.int64)
-    oldest = power_of_base(n)
+    hashes = np.empty(n - 1 + BLOCK, dtype=np.uint64)
+    places = np.empty((n - 1 + BLOCK, 2), dtype=np.int64)
+    ngrams = np.empty(BLOCK, dtype=np.uint64)
     for document in range(offsets.size - 1):
         origin, end = offsets[document], offsets[document + 1]
         position = origin
-        ring[:] = 0
-        polynomial, seen, covered, run, run_start, hits = np.uint64(0), 0, 0, 0, 0, 0
-        while True:
-            value, start, position = next_token(data, position, end, classes, lower)
-            if start == position:
-                break
-            polynomial = polynomial * _BASE + value - ring[seen % n] * oldest
-            ring[seen % n] = value
-            starts[seen % n] = start
-            seen += 1
-            if seen < n:
-                continue
-            if keys[_slot(keys, max(mix(polynomial), np.uint64(1)))] == _FREE:
-                run = 0
-                continue
-            hits += 1
-            if run == 0:
-                run, run_start = n, starts[seen % n]
-            else:
+        carried, total, hits, run, run_start = 0, 0, 0, 0, 0
+        while position < end:
+            count, position = next_tokens(
+                data, position, end, classes, lower,
+                hashes[carried : carried + BLOCK], places[carried : carried + BLOCK],
+            )  # fmt: skip
+            found = roll(hashes, count, carried, n, ngrams)
+            total += found
+            for i in range(found):
+                if keys[slot(keys, max(ngrams[i], np.uint64(1)))] == _FREE:
+                    run = 0
+                    continue
+                hits += 1
+                if run == 0:
+                    run, run_start = n - 1, places[i, 0]
                 run += 1
-            covered += 1
-            if run > spans[document, 0]:
-                spans[document, 0] = run
-                spans[document, 1] = run_start - origin
-                spans[document, 2] = position - origin
+                if run > spans[document, 0]:
+                    spans[document, 0] = run
+                    spans[document, 1] = run_start - origin
+                    spans[document, 2] = places[i + n - 1, 1] - origin
+            filled = carried + count
+            carried = carry_over(hashes, filled, n - 1)
+            for i in range(carried):
+                places[i] = places[filled - carried + i]
         if hits:
             owners = _owners(data, origin, end, classes, lower, n, keys, items, hits)
             best_item[document], shares[document, 1] = _largest_share(owners, own)
-            shares[document, 0] = covered / (seen - n + 1)
+            shares[document, 0] = hits / total
 
 
 @jit
@@ -144,20 +140,20 @@ def _owners(
     hits: int,
 ) -> Codes:
     """Items that own the distinct n-grams of one document that are in the index, sorted."""
-    ring = np.zeros(n, dtype=np.uint64)
-    oldest = power_of_base(n)
+    hashes = np.empty(n - 1 + BLOCK, dtype=np.uint64)
+    spans = np.empty((BLOCK, 2), dtype=np.int64)
+    ngrams = np.empty(BLOCK, dtype=np.uint64)
     places = np.empty(hits, dtype=np.int64)
-    polynomial, seen, count = np.uint64(0), 0, 0
-    while count < hits:
-        value, _, position = next_token(data, position, end, classes, lower)
-        polynomial = polynomial * _BASE + value - ring[seen % n] * oldest
-        ring[seen % n] = value
-        seen += 1
-        if seen >= n:
-            place = _slot(keys, max(mix(polynomial), np.uint64(1)))
+    carried, filled = 0, 0
+    while filled < hits:
+        block = hashes[carried : carried + BLOCK]
+        count, position = next_tokens(data, position, end, classes, lower, block, spans)
+        for i in range(roll(hashes, count, carried, n, ngrams)):
+            place = slot(keys, max(ngrams[i], np.uint64(1)))
             if keys[place] != _FREE:
-                places[count] = place
-                count += 1
+                places[filled] = place
+                filled += 1
+        carried = carry_over(hashes, carried + count, n - 1)
     return np.sort(items[np.unique(places)])
 
 

@@ -14,6 +14,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+import pyarrow as pa
 
 from leadsman.corpus.corpus import Corpus, Extent, Shard
 from leadsman.corpus.job import Job
@@ -190,15 +191,12 @@ def _lost(part: int, *, removal: Removal, firsts: npt.NDArray[Any]) -> dict[str,
 
 
 def _removed_sources(removal: Removal, shard: Shard, start: int) -> tuple[list[str], list[int]]:
-    names = pl.concat(
-        [
-            pl.Series(pl.from_arrow(batch.column("source")))
-            for batch in removal.corpus.shard_batches(shard, ["source"])
-        ]
+    names = pa.chunked_array(
+        batch.column("source") for batch in removal.corpus.shard_batches(shard, ["source"])
     )
     here = removal.removed[start : start + shard.documents]
     sizes = removal.text_bytes[start : start + shard.documents][here]
-    return names.filter(pl.Series(here)).to_list(), sizes.tolist()
+    return names.filter(pa.array(here)).to_pylist(), sizes.tolist()
 
 
 def _write_rejects(
@@ -211,16 +209,19 @@ def _write_rejects(
 ) -> None:
     shard = removal.corpus.shards[part]
     numbers = np.flatnonzero(removal.removed[firsts[part] : firsts[part] + shard.documents])
-    frames = [
-        pl.DataFrame(pl.from_arrow(batch))
-        for batch in removal.corpus.shard_batches(shard, ["id", "source"])
-    ]
+    table = pa.Table.from_batches(removal.corpus.shard_batches(shard, ["id", "source"]))
     at = numbers + firsts[part]
-    frame = pl.concat(frames)[numbers].with_columns(
-        reason=pl.Series(removal.reasons[at]),
-        text_bytes=pl.Series(removal.text_bytes[at]),
-        kept_id=pl.Series([kept_ids.get(i) for i in removal.kept_of[at].tolist()], dtype=pl.String),
-        **{name: _series(values[at]) for name, values in removal.details.items()},
+    frame = pl.DataFrame(
+        {
+            "id": table["id"].take(pa.array(numbers)).to_pylist(),
+            "source": table["source"].take(pa.array(numbers)).to_pylist(),
+            "reason": removal.reasons[at],
+            "text_bytes": removal.text_bytes[at],
+            "kept_id": pl.Series(
+                [kept_ids.get(i) for i in removal.kept_of[at].tolist()], dtype=pl.String
+            ),
+            **{name: _series(values[at]) for name, values in removal.details.items()},
+        }
     )
     job.directory.write_frame(_file(part), frame)
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from scipy import sparse
 
 from leadsman.corpus import kernels
 from leadsman.corpus.unicode import tables
@@ -79,8 +80,9 @@ def tokens(text: str | bytes) -> list[str]:
     """
     raw = text.encode() if isinstance(text, str) else text
     data = np.frombuffer(raw, dtype=np.uint8)
-    out, spans = np.empty(len(raw), np.uint64), np.empty((len(raw), 2), np.int64)
-    count = kernels.token_hashes(data, 0, len(raw), *tables(), out, spans)
+    size = len(raw) + 1
+    out, spans = np.empty(size, np.uint64), np.empty((size, 2), np.int64)
+    count, _ = kernels.next_tokens(data, 0, len(raw), *tables(), out, spans)
     return [raw[start:end].decode(errors="replace") for start, end in spans[:count]]
 
 
@@ -110,3 +112,23 @@ def token_counts(column: TextColumn) -> npt.NDArray[np.int64]:
     out = np.empty(len(column), np.int64)
     kernels.count_tokens(column.data, column.offsets, *tables(), out)
     return out
+
+
+def ngram_matrix(column: TextColumn, *, n: int, buckets: int) -> sparse.csr_array:
+    """Share of each hashed bucket among a document's 1- to n-grams, shape (n documents, buckets).
+
+    >>> import pyarrow as pa
+    >>> ngram_matrix(TextColumn.of(pa.array(["a b a", ""])), n=1, buckets=1000).sum(axis=1)
+    array([1., 0.])
+    """
+    counts = token_counts(column)
+    indices = np.empty(n * int(counts.sum()), np.int64)
+    ends = np.empty(len(column), np.int64)
+    kernels.list_ngrams(column.data, column.offsets, *tables(), n, buckets, indices, ends)
+    starts = np.concatenate([[0], ends]).astype(np.int64)
+    filled = int(starts[-1])
+    shares = np.repeat(1.0 / np.maximum(np.diff(starts), 1), np.diff(starts))
+    shape = (len(column), buckets)
+    matrix = sparse.csr_array((shares, indices[:filled], starts), shape=shape)
+    matrix.sum_duplicates()
+    return matrix

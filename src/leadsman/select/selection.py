@@ -16,7 +16,8 @@ from leadsman.engine import Engine, ThreadEngine
 from leadsman.errors import InputError
 from leadsman.registry import method
 from leadsman.select.base import Selector
-from leadsman.select.features import hashed_counts, kl_divergence, kl_reduction
+from leadsman.select.dsir import DSIR
+from leadsman.select.features import Counts, hashed_counts, kl_divergence, kl_reduction
 from leadsman.select.policy import Policy, choose
 from leadsman.select.scores import hyperparameters, score_corpus, scores_key
 
@@ -137,7 +138,9 @@ def select(
         joined, choice.kept, scores.text_bytes, job, engine=engine, shard_bytes=shard_bytes
     )
     target_counts = hashed_counts(target, engine=engine)
-    raw_counts = hashed_counts(joined, engine=engine)
+    raw_counts = _counted(chosen)
+    if raw_counts is None:
+        raw_counts = hashed_counts(joined, engine=engine)
     chosen_counts = hashed_counts(corpus, engine=engine)
     report = Selection(
         location=str(out),
@@ -158,3 +161,10 @@ def select(
     job.directory.write_json("report.json", report.to_dict())
     publish(corpus, job)
     return report
+
+
+def _counted(selector: Selector) -> Counts | None:
+    """The raw counts, if the selector has counted what the report needs."""
+    if isinstance(selector, DSIR) and (selector.n, selector.buckets) == (2, 10_000):
+        return selector.raw_counts_
+    return None
