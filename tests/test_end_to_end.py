@@ -21,6 +21,7 @@ from leadsman.plan import load_project
 from leadsman.runs import Ledger
 
 LEADSMAN = [sys.executable, "-m", "leadsman"]
+pytestmark = pytest.mark.timeout(900)
 SOURCES = ("stdlib-code", "package-code", "docstrings", "readmes")
 
 
@@ -41,8 +42,12 @@ def write_project(directory: Path, **changes) -> Path:
         "target": {"path": "target.jsonl", "held_out_bytes": "40 kB"},
         "selection": {"options": {"length_normalised": True}, "keep": 0.5},
         "tokenizer": {"vocab_size": 512},
-        "soundings": {"minutes": 1.6, "mixtures": ["natural", "selected"]},
-        "budget": {"flops": 1e12},
+        "soundings": {
+            "minutes": 0.3,
+            "mixtures": ["natural", "selected"],
+            "widths": [16, 24, 32, 48],
+        },
+        "budget": {"flops": 4e11},
     } | changes
     file = directory / "leadsman.yaml"
     file.write_text(yaml.safe_dump(project))

@@ -46,6 +46,7 @@ tokenizer:
 soundings:
   minutes: 6                   # of small runs, on two cores
   mixtures: [natural, uniform, selected]
+  widths: [48, 72, 96, 128]    # of the models, one a size
 seed: 0
 """
 

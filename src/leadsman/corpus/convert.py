@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +12,13 @@ from typing import Any
 import pyarrow as pa
 
 from leadsman.corpus.corpus import MANIFEST, Corpus
-from leadsman.corpus.readers import MAX_DOCUMENT_BYTES, TEXT_SUFFIXES, read_source
+from leadsman.corpus.readers import (
+    MAX_DOCUMENT_BYTES,
+    TEXT_SUFFIXES,
+    files_state,
+    read_source,
+    source_name,
+)
 from leadsman.corpus.rejects import Rejects
 from leadsman.corpus.writer import SHARD_BYTES, write_corpus
 from leadsman.files import Directory
@@ -38,6 +46,29 @@ class ConvertReport:
             "rejected": self.rejected,
             "first_reject": self.first_reject,
         }
+
+
+def open_or_convert(path: str | Path, cache: str | Path, **options: Any) -> Corpus:
+    """A corpus as it is; anything else converted to one under ``cache``, once.
+
+    Args:
+        path: what to read, see :func:`~leadsman.corpus.read_source`.
+        cache: directory or URL for converted corpora; one converted from unchanged files is
+            used again.
+        options: of :func:`convert`.
+
+    Raises:
+        InputError: see :func:`convert`.
+    """
+    if Directory(str(path)).exists(MANIFEST):
+        return Corpus.open(path)
+    state = files_state(path)
+    description = json.dumps([str(path), state, options], sort_keys=True, default=str)
+    key = hashlib.sha256(description.encode()).hexdigest()[:16]
+    place = f"{cache}/{source_name(str(path))}-{key}"
+    if Directory(place).exists(MANIFEST):
+        return Corpus.open(place)
+    return convert(path, place, **options).corpus
 
 
 def convert(

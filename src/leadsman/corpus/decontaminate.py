@@ -33,6 +33,8 @@ from leadsman.corpus.writer import SHARD_BYTES
 from leadsman.engine import Engine, ThreadEngine
 from leadsman.errors import InputError
 
+MEMORY_PER_DOCUMENT = 320
+"""Bytes held for each document: what it shares, and room for the span."""
 REASONS = ("", "exact copy", "near copy", "holds an item", "shared span")
 
 
@@ -60,7 +62,7 @@ class _Rules:
 
 def decontaminate(
     corpora: Corpus | Sequence[Corpus],
-    against: Corpus,
+    against: Corpus | Sequence[Corpus],
     out: str | Path,
     *,
     n: int = 8,
@@ -74,7 +76,7 @@ def decontaminate(
 
     Args:
         corpora: one corpus or several.
-        against: the target or evaluation set; one document an item. Held in memory as an index
+        against: the target or evaluation sets; one document an item. Held in memory as an index
             of about 24 bytes a token.
         out: directory or URL of the result.
         n: tokens in an n-gram.
@@ -95,20 +97,20 @@ def decontaminate(
     if not 0 < overlap <= 1:
         raise InputError(f"must be in (0, 1], not {overlap}", column="overlap")
     engine = engine or ThreadEngine()
-    joined = Corpus.join(corpora)
+    joined, items = Corpus.join(corpora), Corpus.join(against)
     rules = _Rules(n, span, overlap)
     settings = vars(rules) | {"max_source_loss": max_source_loss, "shard_bytes": shard_bytes}
-    job = Job(out, "decontaminate", settings, [joined, against])
+    job = Job(out, "decontaminate", settings, [joined, items])
     if job.finished:
         return DecontaminationReport.from_dict(json.loads(job.directory.read("report.json")))
-    index, copies = _index(against, n)
+    index, copies = _index(items, n)
     search = partial(_search, corpus=joined, job=job, index=index, copies=copies, rules=rules)
     parts = range(len(joined.shards))
     todo = [part for part in parts if not job.has(f"overlap/{part:05d}.found.npy")]
     for _ in engine.map(search, todo):
         pass
     found = job.gather("overlap", "found", len(parts))
-    removal = _removal(joined, against, found)
+    removal = _removal(joined, items, found)
     warnings = removal.check(max_source_loss)
     removal.write_rejects(job)
     corpus = write_subset(
@@ -117,7 +119,7 @@ def decontaminate(
     report = DecontaminationReport(
         **removal.summary(corpus, warnings, examples_by=found["longest"]),
         n=n,
-        items=against.documents,
+        items=items.documents,
         short_items=index.short,
     )
     job.directory.write_json("report.json", report.to_dict())

@@ -9,7 +9,7 @@
 5. Write what stays as a corpus, and ``rejects/`` with reason, kept document and similarity.
 
 The order of the corpora, shards and documents decides which copy stays; engine and threads
-have no influence. Memory: about 40 bytes a document, and the shingles of one batch of clusters.
+have no influence. Memory: about 100 bytes a document, and the shingles of one batch of clusters.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ from leadsman.engine import Engine, ThreadEngine
 from leadsman.errors import InputError
 
 Method = Literal["minhash", "exact"]
+MEMORY_PER_DOCUMENT = 96
+"""Bytes held for each document: hashes, size, cluster, decision, and the keys of one band."""
 EXACT, NEAR = "exact copy", "near copy"
 
 

@@ -71,7 +71,7 @@ def read_source(
     """
     rejects = Rejects() if rejects is None else rejects
     options = _Options(
-        name=_name_of(str(path)),
+        name=source_name(str(path)),
         source=source,
         metadata=tuple(metadata),
         text_suffixes=tuple(text_suffixes),
@@ -102,12 +102,32 @@ def read_source(
     rejects.check(documents, max_reject_rate)
 
 
-def _find(path: str, options: _Options) -> tuple[Any, str, list[str] | None]:
-    """File system, root and files of a path; no list of files if it is a corpus."""
+def files_state(path: str | Path) -> list[tuple[str, int, str]]:
+    """Name, size and time or tag of each file under a path; the same while nothing changes."""
+    filesystem, root = _filesystem(str(path))
+    if any(mark in root for mark in "*?["):
+        found = filesystem.glob(root, detail=True)
+    elif filesystem.isfile(root):
+        found = {root: filesystem.info(root)}
+    else:
+        found = filesystem.find(root, detail=True)
+    return [
+        (name, int(info.get("size") or 0), str(info.get("mtime", info.get("ETag", ""))))
+        for name, info in sorted(found.items())
+    ]
+
+
+def _filesystem(path: str) -> tuple[Any, str]:
     try:
         filesystem, root = fsspec.url_to_fs(path)
     except (ValueError, ImportError) as error:
         raise InputError(f"cannot be opened: {error}", file=path) from error
+    return filesystem, root
+
+
+def _find(path: str, options: _Options) -> tuple[Any, str, list[str] | None]:
+    """File system, root and files of a path; no list of files if it is a corpus."""
+    filesystem, root = _filesystem(path)
     if any(mark in root for mark in "*?["):
         files = sorted(str(found) for found in filesystem.glob(root))
         return filesystem, root.partition("*")[0].rpartition("/")[0], files
@@ -127,7 +147,7 @@ def _find(path: str, options: _Options) -> tuple[Any, str, list[str] | None]:
     return filesystem, root, sorted(str(found) for found in filesystem.find(root))
 
 
-def _name_of(path: str) -> str:
+def source_name(path: str) -> str:
     """Name of the source that a path stands for: its last part, without suffixes."""
     parts = [part for part in path.rstrip("/").split("/") if not any(m in part for m in "*?[")]
     last = os.path.basename(os.path.abspath(parts[-1])) if parts and parts[-1] else "documents"

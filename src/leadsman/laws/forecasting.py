@@ -17,8 +17,9 @@ import polars as pl
 
 from leadsman.errors import DesignError, InputError
 from leadsman.laws.base import Floats
-from leadsman.laws.calibration import ErrorModel, Origin, Parts, bundled_model
+from leadsman.laws.calibration import ErrorModel, Origin, Parts, bundled_model, own_rates
 from leadsman.laws.competition import (
+    INPUTS,
     Block,
     Candidate,
     Evidence,
@@ -26,8 +27,11 @@ from leadsman.laws.competition import (
     compute_of,
     gather,
     law_weights,
+    says,
+    tied,
 )
 from leadsman.laws.forecast import Forecast
+from leadsman.laws.screening import point_doubts, ratio_doubts, screen
 from leadsman.laws.table import column
 
 
@@ -64,13 +68,21 @@ def forecast_runs(
         InputError: a column is missing or a cell cannot be; a group of ``points`` has no runs.
         DesignError: no law can be fitted on these runs; names a run that would cure it.
     """
+    if points.is_empty():
+        raise InputError("no points to forecast")
+    inputs = [name for name in x or INPUTS if name in runs.columns]
+    runs, doubts = screen(runs, y=y, x=[name for name in inputs if not runs[name].null_count()])
+    unlike = point_doubts(runs, points, [name for name in inputs if name in points.columns])
+    off_line: list[tuple[str, ...]] = [()] * len(points)
+    if law == "auto" and {"params", "tokens"} <= set(inputs) and tied(runs):
+        off_line = ratio_doubts(runs, points)
     series = gather_series(runs, points, y=y, x=x, law=law, group=group, seed=seed)
     weights = weigh(series)
     values = predict_series(series, weights, error_model or bundled_model(), draws=draws, seed=seed)
     warnings: list[tuple[str, ...]] = [()] * len(points)
     for each in series:
         for row, sentences in zip(each.rows, _warnings(each, weights), strict=True):
-            warnings[row] = sentences
+            warnings[row] = (*doubts, *unlike[row], *off_line[row], *sentences)
     label = describe_weights(series[0].evidence.names, weights)
     return Forecast(points=points, draws=values, y=y, law=label, warnings=tuple(warnings))
 
@@ -98,21 +110,21 @@ def predict_series(
     """Draws from the predictive distribution at all points, shape (draws, n).
 
     Points of one group share the error of form (parameters, laws, extrapolation) in each draw and
-    groups share half of its variance; noise is independent.
+    groups share half of its variance; the noise of single runs is independent.
     """
     values = np.empty((draws, sum(len(each.rows) for each in series)))
-    own = [own_errors(each.evidence, weights, len(each.runs)) for each in series]
     rng = np.random.default_rng([seed, 2])
     shared = rng.standard_normal(draws)
-    for each, scale, drift in zip(series, model.scales(own), model.drifts(own), strict=True):
-        scales = np.sqrt(scale.lam2 * scale.dof / rng.chisquare(scale.dof, draws))
+    for each, own in zip(series, own_rates(own_errors(series)), strict=True):
         common = (shared + rng.standard_normal(draws)) / np.sqrt(2)
+        tails = np.sqrt(model.dof / rng.chisquare(model.dof, draws))
         centre, parts = combine(each.evidence.final, weights)
-        noise = model.noise_part * parts.noise
-        form = np.sqrt(np.maximum(model.variance(parts) - noise**2, 0.0))
+        scale = model.scale(parts, own)
+        noise = np.minimum(parts.noise, scale)
+        form = np.sqrt(scale**2 - noise**2)
         scatter = rng.standard_normal((draws, len(centre)))
-        error = scales[:, None] * (common[:, None] * form + scatter * noise)
-        values[:, each.rows] = np.exp(centre + drift * parts.distance + error)
+        error = tails[:, None] * (common[:, None] * form + scatter * noise)
+        values[:, each.rows] = np.exp(centre + model.centre(parts, own) + error)
     return values
 
 
@@ -137,13 +149,24 @@ def combine(block: Block, weights: Floats) -> tuple[Floats, Parts]:
     )
 
 
-def own_errors(evidence: Evidence, weights: Floats, runs: int) -> list[Origin]:
-    """Errors of the combination at each rolling origin of one group of ``runs`` runs."""
-    origins = []
-    for block in evidence.origins:
-        centre, parts = combine(block, weights)
-        origins.append(Origin(parts, block.log_y - centre, block.train / runs))
-    return origins
+def own_errors(series: Sequence[Series]) -> list[list[Origin]]:
+    """Errors of the combination at the rolling origins of each group.
+
+    An origin is forecast with weights from the smaller origins of its group and all origins of
+    other groups: weights chosen on the errors they are judged by would flatter them.
+    """
+    prior, said = _prior(series), _said(series)
+    everything = np.sum([np.zeros(len(prior)), *(row for rows in said for row in rows)], axis=0)
+    found = []
+    for each, rows in zip(series, said, strict=True):
+        origins = []
+        for k, block in enumerate(each.evidence.origins):
+            later = np.sum(rows[k:], axis=0)
+            centre, parts = combine(block, law_weights([everything - later], prior))
+            share = block.train / len(each.runs)
+            origins.append(Origin(block.log_y - centre, parts.distance, share))
+        found.append(origins)
+    return found
 
 
 def gather_series(
@@ -157,8 +180,6 @@ def gather_series(
     seed: int,
 ) -> list[Series]:
     """Evidence of each group that has points; arguments as :func:`forecast_runs`."""
-    if points.is_empty():
-        raise InputError("no points to forecast")
     if group is not None:
         for frame in (runs, points):
             if group not in frame.columns:
@@ -194,16 +215,22 @@ def _evidence(
 
 def weigh(series: Sequence[Series]) -> Floats:
     """Weights of the candidates from the rolling origins of all groups, shape (m,)."""
-    count = len(series[0].evidence.names)
-    feasible = np.array([[law is not None for law in s.evidence.fitted] for s in series]).any(
-        axis=0
-    )
+    return law_weights([row for rows in _said(series) for row in rows], _prior(series))
+
+
+def _said(series: Sequence[Series]) -> list[list[Floats]]:
+    """What each origin of each group says about the candidates."""
+    reach = float(np.median(np.concatenate([each.evidence.final.distance for each in series])))
+    return [[says(block, reach) for block in each.evidence.origins] for each in series]
+
+
+def _prior(series: Sequence[Series]) -> Floats:
+    """The same for every candidate that can be fitted somewhere, next to nothing for others."""
+    known = np.array([np.isfinite(each.evidence.final.log_pred).all(axis=1) for each in series])
+    feasible = known.any(axis=0)
     if not feasible.any():
         raise DesignError("no law can be fitted on these runs")
-    prior = np.where(feasible, 1.0, 1e-300) / count
-    blocks = [block for each in series for block in each.evidence.origins]
-    reach = np.concatenate([each.evidence.final.distance for each in series])
-    return law_weights(blocks, prior, reach=reach)
+    return np.asarray(np.where(feasible, 1.0, 1e-300) / feasible.sum())
 
 
 def describe_weights(names: Sequence[str], weights: Floats) -> str:
@@ -218,7 +245,7 @@ def describe_weights(names: Sequence[str], weights: Floats) -> str:
 
 
 def _warnings(series: Series, weights: Floats) -> list[tuple[str, ...]]:
-    """Sentences for each point: weak exponents, reach, units, infeasible laws."""
+    """Sentences for each point: weak exponents, few runs, reach."""
     evidence = series.evidence
     shared: list[str] = []
     best = int(np.argmax(np.where([law is not None for law in evidence.fitted], weights, -1)))
@@ -227,14 +254,9 @@ def _warnings(series: Series, weights: Floats) -> list[tuple[str, ...]]:
     if not evidence.origins:
         shared.append("Too few runs for a rolling origin: the interval rests on history alone.")
     sentences = []
-    for distance, row in zip(evidence.final.distance, series.points.iter_rows(named=True)):
+    for distance in evidence.final.distance:
         mine = list(shared)
         if distance > np.log(100):
             mine.append(f"{np.exp(distance):.3g}x the compute of the largest run fitted on.")
-        for name in ("params", "tokens"):
-            if name in row and name in series.runs.columns:
-                ratio = row[name] / float(series.runs[name].max())  # type: ignore[arg-type]
-                if ratio > 1e5 or ratio < 1e-5:
-                    mine.append(f"{name} is {ratio:.1e} of the largest run's: check its unit.")
         sentences.append(tuple(mine))
     return sentences

@@ -117,11 +117,7 @@ def _path(text: str | None) -> Path | None:
 
 
 def _project_text(sources: Sequence[Harvest], *, minutes: float, seed: int) -> str:
-    budget = demo_budget(
-        minutes,
-        mixtures=len(SoundingSpec().mixtures),
-        vocab_size=TokenizerSpec().vocab_size,
-    )
+    budget = demo_budget(SoundingSpec(minutes=minutes), vocab_size=TokenizerSpec().vocab_size)
     project = {
         "name": "demo",
         "sources": [

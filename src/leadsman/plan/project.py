@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from leadsman.plan.budget import Budget
 from leadsman.strict_yaml import Strict, load_yaml
+from leadsman.train.defaults import LADDER_WIDTHS
 
 _UNITS = {"": 1, "B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
@@ -85,6 +86,9 @@ class SoundingSpec(Strict):
         6.0, gt=0, description="on a two-core machine; decides the size of the ladder"
     )
     mixtures: tuple[MixtureName, ...] = get_args(MixtureName)
+    widths: tuple[Annotated[int, Field(ge=16, multiple_of=8)], ...] = Field(
+        LADDER_WIDTHS, min_length=3, description="of the models on the ladder, one a size"
+    )
 
     @model_validator(mode="after")
     def _has_naive(self) -> SoundingSpec:

@@ -25,7 +25,7 @@ from leadsman._version import __version__
 from leadsman.corpus import Corpus, Shard
 from leadsman.corpus.text import texts
 from leadsman.engine import Engine
-from leadsman.errors import MethodError
+from leadsman.errors import InputError, MethodError
 from leadsman.select.base import Selector
 
 
@@ -73,6 +73,21 @@ def score_corpus(selector: Selector, raw: Corpus, key: str, *, engine: Engine) -
     todo = [shard for shard in raw.shards if not raw.directory(shard).exists(_sidecar(shard, key))]
     for _ in engine.map(partial(_score, corpus=raw, selector=selector, key=key), todo):
         pass
+    return read_scores(raw, key)
+
+
+def read_scores(raw: Corpus, key: str) -> Scores:
+    """The scores that lie beside the shards.
+
+    Raises:
+        InputError: there are none under this key.
+    """
+    for shard in raw.shards:
+        if not raw.directory(shard).exists(_sidecar(shard, key)):
+            raise InputError(
+                f"has no scores {key}; name the corpora that were selected from",
+                file=shard.location or raw.location,
+            )
     frames = [
         pl.read_parquet(io.BytesIO(raw.directory(shard).read(_sidecar(shard, key))))
         for shard in raw.shards

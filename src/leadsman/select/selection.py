@@ -13,11 +13,15 @@ from leadsman.corpus.job import Job
 from leadsman.corpus.subset import publish, write_subset
 from leadsman.corpus.writer import SHARD_BYTES
 from leadsman.engine import Engine, ThreadEngine
+from leadsman.errors import InputError
 from leadsman.registry import method
 from leadsman.select.base import Selector
 from leadsman.select.features import hashed_counts, kl_divergence, kl_reduction
 from leadsman.select.policy import Policy, choose
 from leadsman.select.scores import hyperparameters, score_corpus, scores_key
+
+MEMORY_PER_DOCUMENT = 64
+"""Bytes held for each raw document: score, key, order, size, source."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,18 @@ class Selection:
         return cls(**{**plain, **extents})
 
 
+def read_report(out: str | Path) -> Selection:
+    """The report of a selection that is finished.
+
+    Raises:
+        InputError: ``out`` is not the result of a selection.
+    """
+    corpus = Corpus.open(out)
+    if not corpus.job.startswith("select-"):
+        raise InputError("is a corpus, but not the result of a selection", file=out)
+    return Selection.from_dict(json.loads(corpus.directory().read("report.json")))
+
+
 def select(
     raw: Corpus | Sequence[Corpus],
     target: Corpus,
@@ -111,7 +127,7 @@ def select(
     settings = {"scores": key, "policy": asdict(policy), "seed": seed, "shard_bytes": shard_bytes}
     job = Job(out, "select", settings, [joined, target])
     if job.finished:
-        return Selection.from_dict(json.loads(job.directory.read("report.json")))
+        return read_report(out)
     chosen.fit(joined, target, seed=seed)
     scores = score_corpus(chosen, joined, key, engine=engine)
     choice = choose(

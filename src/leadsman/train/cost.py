@@ -18,7 +18,7 @@ import numpy as np
 
 from leadsman.errors import BudgetError
 from leadsman.runs import Mixture, Recipe
-from leadsman.train.defaults import default_recipe, ladder_shapes, shape_of_width
+from leadsman.train.defaults import LADDER_WIDTHS, default_recipe, shape_of_width
 from leadsman.train.ladder import TrunkJob, plan_trunks
 
 RATE_GFLOPS: Mapping[int, float] = {48: 54, 72: 62, 96: 62, 128: 74, 192: 104, 256: 119}
@@ -99,6 +99,7 @@ def ladder_recipes(
     workers: int = 2,
     held_out_tokens: int = 0,
     branches: int = 4,
+    widths: Sequence[int] = LADDER_WIDTHS,
     precision: str | None = None,
 ) -> list[Recipe]:
     """A ladder of sizes x tokens x mixtures that takes ``minutes`` on the reference machine.
@@ -115,16 +116,19 @@ def ladder_recipes(
         workers: processes at once.
         held_out_tokens: tokens each run is evaluated on.
         branches: token counts a size.
+        widths: of the models, one a size.
         precision: see :func:`~leadsman.train.defaults.default_recipe`.
 
     Raises:
         BudgetError: not enough for the smallest ladder.
     """
 
+    shapes = [shape_of_width(w, vocab_size=vocab_size, seq_len=seq_len) for w in sorted(widths)]
+
     def design(flops: float) -> list[Recipe]:
         return [
             default_recipe(shape, mixture, data, tokens, seed=seed, precision=precision)
-            for shape in ladder_shapes(vocab_size, seq_len)
+            for shape in shapes
             for mixture in mixtures
             for tokens in branch_tokens(flops / shape.train_flops_per_token, branches)
         ]
@@ -133,7 +137,7 @@ def ladder_recipes(
         jobs = plan_trunks(design(flops), sources={}, held_out={}, ledger="", work="")
         return estimate_ladder_seconds(jobs, workers=workers, held_out_tokens=held_out_tokens)
 
-    largest = ladder_shapes(vocab_size, seq_len)[-1]
+    largest = shapes[-1]
     low = LEAST_TOKENS * 2 ** (branches - 1) * largest.train_flops_per_token
     if seconds(low) > minutes * 60:
         raise BudgetError(

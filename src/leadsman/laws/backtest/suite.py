@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -19,9 +20,10 @@ from leadsman.errors import DesignError, LeadsmanError
 from leadsman.laws.backtest.baselines import chinchilla_baseline
 from leadsman.laws.backtest.cases import Case
 from leadsman.laws.backtest.scores import point_scores
+from leadsman.laws.backtest.tables import load_cases
 from leadsman.laws.base import Floats
-from leadsman.laws.calibration import ErrorModel, Parts, learn, past_cases
-from leadsman.laws.calibration.history import COMBINED
+from leadsman.laws.calibration import ErrorModel, Parts, learn, past_errors
+from leadsman.laws.calibration.history import COMBINED, bundled_history
 from leadsman.laws.competition import Evidence
 from leadsman.laws.forecasting import (
     Series,
@@ -34,6 +36,9 @@ from leadsman.laws.forecasting import (
 )
 
 DRAWS = 2000
+HELD_OUT = -1
+"""Value of ``origin`` in the history for runs that were held out."""
+
 METHODS = ("leadsman", "bootstrap", "bootstrap+noise")
 
 
@@ -45,7 +50,6 @@ class Measured:
         case: the case.
         fit_rows, held_rows: runs seen and held out.
         series: evidence of each group.
-        weights: of the candidates.
         truth: held-out results in the order of the groups' rows, shape (n,).
         baseline: scores of the two baselines by method, each a dict of arrays (n,).
     """
@@ -54,7 +58,6 @@ class Measured:
     fit_rows: int
     held_rows: int
     series: tuple[Series, ...]
-    weights: Floats
     truth: Floats
     baseline: dict[str, dict[str, Floats]]
 
@@ -68,13 +71,12 @@ def measure(case: Case) -> Measured | str:
         series = gather_series(
             runs, held.drop("loss"), y="loss", x=case.x, law="auto", group=case.group, seed=0
         )
-        weights = weigh(series)
     except LeadsmanError as error:
         return str(error)
     truth = held["loss"].to_numpy()
     baseline = _baselines(case, series, truth)
     lean = tuple(Series(s.runs, s.points, s.rows, _without_fits(s)) for s in series)
-    return Measured(case, len(runs), len(held), lean, weights, truth, baseline)
+    return Measured(case, len(runs), len(held), lean, truth, baseline)
 
 
 def measure_all(
@@ -99,32 +101,22 @@ def history_of(measured: Sequence[Measured]) -> pl.DataFrame:
     """The history table of measured cases; see :mod:`leadsman.laws.calibration.history`."""
     frames = []
     for each in measured:
-        case = each.case
+        own, weights = own_errors(each.series), weigh(each.series)
         for g, series in enumerate(each.series):
+            case = each.case
             where = {"source": case.source, "dataset": case.dataset, "case": case.name, "group": g}
-            count = len(series.runs)
-            for k, origin in enumerate(own_errors(series.evidence, each.weights, count)):
-                rows = _rows(origin.parts, origin.errors)
-                frames.append(
-                    rows.with_columns(
-                        **_literals(where | {"origin": k, "share": origin.share, "law": COMBINED})
-                    )
-                )
+            for k, origin in enumerate(own[g]):
+                at = where | {"origin": k, "share": origin.share, "law": COMBINED}
+                frames.append(_rows(at, origin.errors, origin.distance))
             final = series.evidence.final
             log_truth = np.log(each.truth[series.rows])
-            centre, parts = combine(final, each.weights)
-            frames.append(
-                _rows(parts, log_truth - centre).with_columns(
-                    **_literals(where | {"origin": -1, "share": 1.0, "law": COMBINED})
-                )
-            )
+            centre, parts = combine(final, weights)
+            at = where | {"origin": HELD_OUT, "share": 1.0}
+            frames.append(_rows(at | {"law": COMBINED}, log_truth - centre, final.distance, parts))
             for m, name in enumerate(series.evidence.names):
                 if np.isfinite(final.log_pred[m]).all():
-                    frames.append(
-                        _rows(parts, log_truth - final.log_pred[m]).with_columns(
-                            **_literals(where | {"origin": -1, "share": 1.0, "law": name})
-                        )
-                    )
+                    errors = log_truth - final.log_pred[m]
+                    frames.append(_rows(at | {"law": name}, errors, final.distance))
     numbers = ["share", "noise", "spread", "disagreement", "distance", "error"]
     return pl.concat(frames).with_columns(
         pl.col(numbers).cast(pl.Float32), pl.col("group", "origin").cast(pl.Int16)
@@ -134,7 +126,9 @@ def history_of(measured: Sequence[Measured]) -> pl.DataFrame:
 def learn_from(history: pl.DataFrame, *, without: str | None = None) -> ErrorModel:
     """Error model from the combination's rows of a history, one source left out."""
     rows = history.filter(pl.col("law") == COMBINED)
-    return learn(past_cases(rows if without is None else rows.filter(pl.col("source") != without)))
+    if without is not None:
+        rows = rows.filter(pl.col("source") != without)
+    return learn(past_errors(rows))
 
 
 def score(measured: Sequence[Measured], history: pl.DataFrame) -> pl.DataFrame:
@@ -148,13 +142,15 @@ def score(measured: Sequence[Measured], history: pl.DataFrame) -> pl.DataFrame:
         case = each.case
         if case.source not in models:
             models[case.source] = learn_from(history, without=case.source)
-        draws = predict_series(each.series, each.weights, models[case.source], draws=DRAWS, seed=0)
+        draws = predict_series(
+            each.series, weigh(each.series), models[case.source], draws=DRAWS, seed=0
+        )
         centre = np.median(draws, axis=0)
         scores = {"leadsman": point_scores(draws, centre, each.truth), **each.baseline}
         distance = np.empty(len(each.truth))
         for series in each.series:
             distance[series.rows] = series.evidence.final.distance
-        label = describe_weights(each.series[0].evidence.names, each.weights)
+        label = describe_weights(each.series[0].evidence.names, weigh(each.series))
         for method, values in scores.items():
             frames.append(
                 pl.DataFrame(values).with_columns(
@@ -224,10 +220,76 @@ def _without_fits(series: Series) -> Evidence:
     return replace(series.evidence, fitted=(None,) * len(series.evidence.names))
 
 
-def _rows(parts: Parts, errors: Floats) -> pl.DataFrame:
-    names = ("noise", "spread", "disagreement", "distance")
-    return pl.DataFrame({name: getattr(parts, name) for name in names} | {"error": errors})
+def _rows(
+    where: dict[str, object], errors: Floats, distance: Floats, parts: Parts | None = None
+) -> pl.DataFrame:
+    """Rows of the history; parts are known at the held-out points only."""
+    names = ("noise", "spread", "disagreement")
+    values = [None if parts is None else getattr(parts, name) for name in names]
+    frame = pl.DataFrame({"distance": distance, "error": errors})
+    known = [
+        pl.lit(None, pl.Float64).alias(name) if value is None else pl.Series(name, value)
+        for name, value in zip(names, values, strict=True)
+    ]
+    return frame.with_columns(*known, **_literals(where))
 
 
 def _literals(values: dict[str, object]) -> dict[str, pl.Expr]:
     return {name: pl.lit(value) for name, value in values.items()}
+
+
+@dataclass(frozen=True)
+class SuiteResult:
+    """A finished back-test.
+
+    Attributes:
+        points: one row a held-out point and method; see :func:`score`.
+        hindsight: best single law of each data set; see :func:`best_single`.
+        sizes: cases, groups, runs seen of each data set.
+        left_out: why a case could not be forecast, by name.
+    """
+
+    points: pl.DataFrame
+    hindsight: pl.DataFrame
+    sizes: pl.DataFrame
+    left_out: dict[str, str]
+
+
+def assemble(
+    measured: Sequence[Measured], left_out: dict[str, str], history: pl.DataFrame
+) -> SuiteResult:
+    """Score measured cases against a history (which may hold more than these cases)."""
+    sizes = pl.DataFrame(
+        {
+            "dataset": [each.case.dataset for each in measured],
+            "groups": [len(each.series) for each in measured],
+            "seen": [each.fit_rows for each in measured],
+        }
+    )
+    sizes = sizes.group_by("dataset", maintain_order=True).agg(
+        pl.len().alias("cases"), pl.col("groups").sum(), pl.col("seen").sum()
+    )
+    own = history_of(measured)
+    return SuiteResult(score(measured, history), best_single(own), sizes, left_out)
+
+
+def run_suite(
+    root: str | Path,
+    *,
+    only: str | None = None,
+    workers: int = 0,
+    progress: Progress | None = None,
+) -> SuiteResult:
+    """Load, measure and score the data sets under ``root``.
+
+    The whole suite learns from its own measurements, leaving one source out each time; a single
+    data set (``only``) is scored with the bundled history of the other sources.
+
+    Raises:
+        InputError: no data set is there, or ``only`` names none.
+    """
+    measured, left_out = measure_all(
+        load_cases(root, only=only), workers=workers, progress=progress
+    )
+    history = bundled_history() if only else history_of(measured)
+    return assemble(measured, left_out, history)

@@ -1,17 +1,25 @@
 """What history says about the error of extrapolations."""
 
-from leadsman.laws.calibration.error_model import ErrorModel, Origin, Parts, Scale
+from leadsman.laws.calibration.error_model import (
+    ErrorModel,
+    Origin,
+    OwnErrors,
+    Parts,
+    own_rates,
+)
 from leadsman.laws.calibration.history import bundled_history, bundled_model
-from leadsman.laws.calibration.learn import PastCase, learn, past_cases
+from leadsman.laws.calibration.learn import Past, constants, learn, past_errors
 
 __all__ = [
     "ErrorModel",
     "Origin",
+    "OwnErrors",
     "Parts",
-    "PastCase",
-    "Scale",
+    "Past",
     "bundled_history",
     "bundled_model",
+    "constants",
     "learn",
-    "past_cases",
+    "own_rates",
+    "past_errors",
 ]

@@ -1,18 +1,19 @@
-"""How wrong an extrapolation will be: the four parts of its variance, and what own errors say.
+"""How wrong an extrapolation will be, from what is known beforehand and from own errors.
 
-    V(x) = (noise_part * noise)^2 + (parameter_part * spread(x))^2
-         + (law_part * disagreement(x))^2 + (growth * d(x)^growth_power)^2
+Two things are known about the log error e at a point d e-folds of compute beyond the runs:
 
-all on the log scale of the result; d is the log of compute over the largest compute fitted on.
-The factors are learned from history. A user's own rolling-origin errors e then say how much
-larger or smaller errors are here. An origin k with mean square m_k = mean e^2 / V and weight u_k
-(its share of the runs) moves a scaled inverse chi-squared prior on the variance,
+    V(x)^2 = noise^2 + spread(x)^2 + disagreement(x)^2     what the fit says about itself
+    R      = (weighted mean of (e_k / (1 + d_k))^2)^(1/2)   own errors at the rolling origins k
 
-    lam2 = (dof * prior + pull * sum u_k m_k) / (dof + pull * sum u_k)
+``spread`` comes from the bootstrap of the parameters, ``disagreement`` from the competing laws. R is
+taken half from the group of runs and half from all groups together (geometric mean), origins
+weighing by their share of the runs. History says how the two combine and how error grows:
 
-first over the other groups of runs, then over the group itself; the predictive distribution is
-Student t with dof + pull * sum u_k degrees of freedom and scale sqrt(lam2 * V). Its centre moves by
-(drift + own part) * d, where the own part is the mean error per e-fold, shrunk.
+    log s(x) = level + own * log R + parts * log V(x) + growth * log(1 + d)
+    e ~ (drift + own_drift * S) * (1 + d) + s(x) * Student t(dof),    S = weighted mean e_k / (1 + d_k)
+
+A product of powers because data sets differ by factors; Student t because no one knows the factor of
+a new one.
 """
 
 from __future__ import annotations
@@ -24,8 +25,11 @@ import numpy as np
 
 from leadsman.laws.base import Floats
 
-LARGEST_MISS = 30.0
-"""Cap on m_k: one origin that failed outright must not set the scale alone."""
+LARGEST_ERROR = 1.0
+"""Cap on own log errors: an origin that failed outright must not set the scale alone."""
+
+LEAST = 2e-4
+"""Log errors below this are taken for this: no loss is measured more finely."""
 
 
 @dataclass(frozen=True)
@@ -44,95 +48,101 @@ class Parts:
     disagreement: Floats
     distance: Floats
 
+    def known(self) -> Floats:
+        """V at each point, shape (n,)."""
+        squares = self.noise**2 + self.spread**2 + self.disagreement**2
+        return np.asarray(np.sqrt(squares + (5 * LEAST) ** 2))
+
 
 @dataclass(frozen=True)
 class Origin:
     """Own errors at one rolling origin.
 
     Attributes:
-        parts: what was known about each error beforehand.
         errors: log of result over forecast, shape (n,).
+        distance: log distance of each beyond the runs fitted on, shape (n,).
         share: runs fitted on, as a share of all runs of the group.
     """
 
-    parts: Parts
     errors: Floats
+    distance: Floats
     share: float
 
 
 @dataclass(frozen=True)
-class Scale:
-    """A scaled inverse chi-squared distribution of the error variance's factor.
+class OwnErrors:
+    """What the rolling origins of one group say.
 
     Attributes:
-        lam2: its location.
-        dof: its degrees of freedom.
+        log_rate: log R, ``nan`` without origins.
+        signed: S, 0 without origins.
     """
 
-    lam2: float
-    dof: float
+    log_rate: float
+    signed: float
+
+
+def own_rates(groups: Sequence[Sequence[Origin]]) -> list[OwnErrors]:
+    """R and S of each group of runs; R is shared half with the other groups."""
+    alone = [_rate(origins) for origins in groups]
+    seen = [each.log_rate for each in alone if np.isfinite(each.log_rate)]
+    if not seen:
+        return alone
+    together = float(np.mean(seen))
+    return [
+        OwnErrors(
+            together if np.isnan(each.log_rate) else (each.log_rate + together) / 2, each.signed
+        )
+        for each in alone
+    ]
+
+
+def _rate(origins: Sequence[Origin]) -> OwnErrors:
+    if not origins:
+        return OwnErrors(float("nan"), 0.0)
+    shares = np.array([origin.share for origin in origins])
+    rates = [
+        np.clip(each.errors, -LARGEST_ERROR, LARGEST_ERROR) / (1 + each.distance)
+        for each in origins
+    ]
+    square = shares @ [float(np.mean(rate**2)) for rate in rates] / shares.sum()
+    signed = shares @ [float(np.mean(rate)) for rate in rates] / shares.sum()
+    return OwnErrors(float(np.log(np.sqrt(square) + LEAST)), float(signed))
 
 
 @dataclass(frozen=True)
 class ErrorModel:
-    """Learned constants of the error of extrapolations.
+    """Learned constants of the error of extrapolations; see the module for the equations.
 
     Attributes:
-        noise_part, parameter_part, law_part: factors on the three known parts.
-        growth: log error that appears at one e-fold of compute beyond the runs.
-        growth_power: how it grows with log distance.
-        dof: how alike data sets are; degrees of freedom of the prior on their error scale.
-        pull: how much one own rolling origin counts against that.
-        drift: mean log error (result over forecast) per e-fold beyond the runs.
-        drift_spread: standard deviation of that between data sets.
+        level, own, parts, growth: of the log scale.
+        drift, own_drift: of the centre.
+        dof: degrees of freedom of the Student t.
+        usual: log R - log V where a table has too few runs for a rolling origin.
     """
 
-    noise_part: float = 1.2
-    parameter_part: float = 1.0
-    law_part: float = 1.0
-    growth: float = 0.005
-    growth_power: float = 1.0
-    dof: float = 4.0
-    pull: float = 0.5
-    drift: float = 0.0
-    drift_spread: float = 0.002
+    level: float
+    own: float
+    parts: float
+    growth: float
+    drift: float
+    own_drift: float
+    dof: float
+    usual: float
 
-    def variance(self, parts: Parts) -> Floats:
-        """V at each point, shape (n,)."""
-        extrapolation = self.growth * parts.distance**self.growth_power
+    def scale(self, parts: Parts, own: OwnErrors) -> Floats:
+        """Scale s of the log error at each point, shape (n,)."""
+        known = np.log(parts.known())
+        rate = known.mean() + self.usual if np.isnan(own.log_rate) else own.log_rate
         return np.asarray(
-            (self.noise_part * parts.noise) ** 2
-            + (self.parameter_part * parts.spread) ** 2
-            + (self.law_part * parts.disagreement) ** 2
-            + extrapolation**2
-            + 1e-8
+            np.exp(
+                self.level
+                + self.own * rate
+                + self.parts * known
+                + self.growth * np.log1p(parts.distance)
+            )
         )
 
-    def scales(self, groups: Sequence[Sequence[Origin]]) -> list[Scale]:
-        """The error scale of each group of runs, after its own and the other groups' errors."""
-        sums = np.zeros((len(groups), 2))
-        for g, origins in enumerate(groups):
-            for origin in origins:
-                miss = float(np.mean(origin.errors**2 / self.variance(origin.parts)))
-                sums[g] += [origin.share * min(miss, LARGEST_MISS), origin.share]
-        sums *= self.pull
-        others = sums.sum(axis=0) - sums
-        prior = (self.dof + others[:, 0]) / (self.dof + others[:, 1])
-        dof = self.dof + sums[:, 1]
-        lam2 = (self.dof * prior + sums[:, 0]) / dof
-        return [Scale(float(a), float(b)) for a, b in zip(lam2, dof, strict=True)]
-
-    def drifts(self, groups: Sequence[Sequence[Origin]]) -> list[float]:
-        """Expected log error per e-fold for each group: history's, moved by its own errors."""
-        found = []
-        for origins in groups:
-            precision = 1 / self.drift_spread**2
-            total = self.drift * precision
-            for origin in origins:
-                variance = float(np.mean(self.variance(origin.parts)))
-                reach = float(np.mean(origin.parts.distance))
-                says = self.pull * origin.share * reach / variance
-                precision += says * reach
-                total += says * float(np.mean(origin.errors))
-            found.append(total / precision)
-        return found
+    def centre(self, parts: Parts, own: OwnErrors) -> Floats:
+        """Expected log error at each point, shape (n,)."""
+        return np.asarray((self.drift + self.own_drift * own.signed) * (1 + parts.distance))

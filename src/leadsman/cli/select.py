@@ -1,0 +1,182 @@
+"""``leadsman select``: choose documents for a target."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import typer
+
+from leadsman.cli.corpus import (
+    DryRun,
+    Explain,
+    Inputs,
+    MaxRejectRate,
+    Out,
+    open_inputs,
+    print_estimate,
+)
+
+if TYPE_CHECKING:
+    from leadsman.corpus import Corpus
+    from leadsman.select import Selection, Selector
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("select")(select)
+
+
+def select(
+    inputs: Inputs,
+    target: Annotated[list[str], typer.Option("--target", "-t", help="Documents that are good.")],
+    out: Out,
+    method: Annotated[str, typer.Option(help="A selector: see 'leadsman methods'.")] = "dsir",
+    keep: Annotated[float | None, typer.Option(help="Share of the text to keep, 0 to 1.")] = None,
+    documents: Annotated[int | None, typer.Option(help="Documents to keep.")] = None,
+    text_bytes: Annotated[
+        str | None, typer.Option("--bytes", help="Text to keep: bytes, or 10M, 1G.")
+    ] = None,
+    rule: Annotated[str, typer.Option(help="top, resample or threshold.")] = "resample",
+    temperature: Annotated[float, typer.Option(help="Divides the scores before a draw.")] = 1.0,
+    effective_size: Annotated[
+        float | None, typer.Option(help="Effective sample size that sets the temperature.")
+    ] = None,
+    threshold: Annotated[float | None, typer.Option(help="Lowest score kept.")] = None,
+    quota: Annotated[
+        list[str] | None, typer.Option(help="SOURCE=SHARE: most of the amount from a source.")
+    ] = None,
+    setting: Annotated[
+        list[str] | None, typer.Option("--set", help="NAME=VALUE: a setting of the method.")
+    ] = None,
+    seed: int = 0,
+    max_reject_rate: MaxRejectRate = 0.01,
+    dry_run: DryRun = False,
+    explain: Explain = None,
+) -> None:
+    """Choose the documents that serve a target, and say how sure the choice is."""
+    from leadsman.corpus import Corpus
+    from leadsman.corpus.estimate import estimate
+    from leadsman.registry import method as find_method
+    from leadsman.select import Policy
+    from leadsman.select import select as run
+    from leadsman.select.explain import explain_choice
+    from leadsman.select.selection import MEMORY_PER_DOCUMENT, read_report
+
+    raw = Corpus.join(open_inputs(inputs, out, max_reject_rate))
+    if explain is not None:
+        typer.echo(json.dumps(explain_choice(raw, read_report(out), explain), indent=1))
+        return
+    wanted = Corpus.join(open_inputs(target, out, max_reject_rate))
+    selector = cast("type[Selector]", find_method("selector", method))
+    settings = _settings(selector, setting or [])
+    policy = Policy(
+        rule=cast(Any, rule),
+        fraction=keep,
+        documents=documents,
+        text_bytes=None if text_bytes is None else _size(text_bytes),
+        threshold=threshold,
+        temperature=temperature,
+        effective_size=effective_size,
+        quotas=_quotas(quota or []),
+    )
+    if dry_run:
+
+        def work(corpus: Corpus, place: Path) -> object:
+            share = Policy(fraction=0.1)
+            return run(corpus, wanted, place, selector=selector(**settings), policy=share)
+
+        print_estimate(estimate(raw, work, memory_per_document=MEMORY_PER_DOCUMENT))
+        return
+    _print(run(raw, wanted, out, selector=selector(**settings), policy=policy, seed=seed))
+
+
+def _settings(selector: type[Selector], given: list[str]) -> dict[str, Any]:
+    from leadsman.errors import InputError
+
+    known = {
+        name: parameter.default
+        for name, parameter in inspect.signature(selector).parameters.items()
+    }
+    settings = {}
+    for item in given:
+        name, equals, value = item.partition("=")
+        if name not in known or not equals:
+            raise InputError(
+                f"{item!r} is no setting of {selector.name}; those are NAME=VALUE with NAME one "
+                f"of {', '.join(known) or 'none'}",
+                column="--set",
+            )
+        try:
+            settings[name] = json.loads(value)
+        except ValueError:
+            settings[name] = value
+    return settings
+
+
+def _quotas(given: list[str]) -> dict[str, float]:
+    from leadsman.errors import InputError
+
+    quotas = {}
+    for item in given:
+        source, _, share = item.rpartition("=")
+        try:
+            quotas[source] = float(share)
+        except ValueError as error:
+            raise InputError(f"{item!r} is not SOURCE=SHARE", column="--quota") from error
+    return quotas
+
+
+def _size(text: str) -> int:
+    from leadsman.errors import InputError
+
+    factors = {"k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12}
+    letter = text[-1:].lower()
+    try:
+        return int(float(text[:-1]) * factors[letter]) if letter in factors else int(text)
+    except ValueError as error:
+        raise InputError(
+            f"{text!r} is no size; write 5000000, 5M or 1G", column="--bytes"
+        ) from error
+
+
+def _print(report: Selection) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from leadsman.corpus import Extent
+    from leadsman.humanize import count, megabytes
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("source")
+    for heading in ("documents", "text", "chosen", "text chosen", "share of choice"):
+        table.add_column(heading, justify="right")
+    total = sum(extent.text_bytes for extent in report.kept.values())
+    for name, offered in report.offered.items():
+        kept = report.kept.get(name, Extent())
+        table.add_row(
+            name,
+            count(offered.documents),
+            megabytes(offered.text_bytes),
+            count(kept.documents),
+            megabytes(kept.text_bytes),
+            f"{kept.text_bytes / max(total, 1):.1%}",
+        )
+    Console().print(table)
+    typer.echo(
+        f"KL to the target falls from {report.kl_raw:.4f} by {report.kl_reduction:.4f} nats\n"
+        f"effective sample size {report.effective_size:,.1f} documents at temperature "
+        f"{report.temperature:.4g}; {report.overlap_with_top:.0%} of the choice are the highest "
+        f"scores"
+    )
+    chosen = sum(extent.documents for extent in report.kept.values())
+    if report.policy["rule"] == "resample" and report.effective_size < 0.1 * chosen:
+        typer.secho(
+            "warning: the scores spread so wide that this draw is hardly one: it takes nearly "
+            f"the highest scores. Give --effective-size {chosen} (or more) for a real draw.",
+            err=True,
+            fg="yellow",
+        )
+    typer.echo(f"chosen: {report.location}")
