@@ -47,6 +47,7 @@ def test_a_diverged_replica_is_frozen_and_the_others_go_on(new_recipe, token_set
     assert list(stack.failures) == [0]
     assert "diverged at step" in stack.failures[0]
     frozen = stack.model.replica(0).embedding.clone()
+    assert torch.isfinite(frozen).all()
     stack.advance(15)
     assert len(stack.curves[0].loss) < 10
     assert len(stack.curves[1].loss) == 15

@@ -116,10 +116,10 @@ def _add(
     seconds = math.nan
     for entry in history:
         for name, value in entry.items():
-            if name.startswith("eval_") and name.endswith("_loss"):
-                losses[name.removeprefix("eval_").removesuffix("_loss")] = float(value)
-            elif name == "eval_loss":
+            if name == "eval_loss":
                 losses["eval"] = float(value)
+            elif name.startswith("eval_") and name.endswith("_loss"):
+                losses[name.removeprefix("eval_").removesuffix("_loss")] = float(value)
             elif name == "train_runtime":
                 seconds = float(value)
     if curve.is_empty() and not losses:

@@ -100,6 +100,7 @@ class StackedTrainer:
             self._record(losses, lrs)
 
     def _record(self, losses: Sequence[float], lrs: Sequence[float]) -> None:
+        alive = self._alive.tolist()
         for number, (recipe, loss, lr) in enumerate(zip(self.recipes, losses, lrs, strict=True)):
             if number in self.failures:
                 continue
@@ -107,12 +108,11 @@ class StackedTrainer:
             curve.tokens.append(self.step * recipe.batch_tokens)
             curve.loss.append(loss)
             curve.lr.append(lr)
-            if not loss < 2 * math.log(recipe.shape.vocab_size):
+            if not alive[number]:
                 self.failures[number] = (
                     f"diverged at step {self.step}: loss {loss:.3g} nats per token with lr "
                     f"{recipe.lr:g}; lower lr or lengthen the warm-up"
                 )
-                self._alive[number] = False
 
     def _one_step(self, lrs: Tensor) -> Tensor:
         recipe = self.recipes[0]
@@ -128,12 +128,15 @@ class StackedTrainer:
                 loss = self._loss(self.model, part[..., :-1], part[..., 1:]) * (micro / count)
             torch.autograd.backward(loss.sum())
             total += loss.detach()
-        self._update(lrs)
+        self._update(lrs, total)
         return total
 
     @torch.no_grad()
-    def _update(self, lrs: Tensor) -> None:
+    def _update(self, lrs: Tensor, losses: Tensor) -> None:
+        """Step every replica whose loss and gradient are sound; the others stay as they are."""
         norms = torch.stack([state.grad_square() for state in self._states]).sum(0).sqrt()
+        limit = 2 * math.log(self.recipes[0].shape.vocab_size)
+        self._alive &= (losses < limit) & torch.isfinite(norms)
         clip = (self._clip / (norms + 1e-6)).clamp(max=1.0)
         for state in self._states:
             state.update(lrs, clip, self._alive, self.step + 1)
