@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from leadsman.errors import DesignError, LeadsmanError
+from leadsman.errors import DesignError, MethodError
 from leadsman.laws.base import FittedLaw, Floats
 from leadsman.laws.competition.candidates import Candidate
 from leadsman.laws.table import column
@@ -157,7 +157,7 @@ def _block(
             law = candidate.fit(runs, compute, y=y, seed=seed)
             log_pred[m] = np.log(law.curve(points))
             curves = np.log(law.curve_draws(points, draws=SPREAD_DRAWS, seed=seed))
-        except LeadsmanError as error:
+        except (DesignError, MethodError) as error:
             fitted.append(None)
             problems.append(str(error))
             continue
