@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import itertools
 import pkgutil
 from functools import cache
 from importlib.metadata import entry_points
@@ -17,11 +18,11 @@ from importlib.metadata import entry_points
 from leadsman.errors import InputError, MethodError
 from leadsman.methods import KINDS, Kind, Method
 
-ROOMS: dict[Kind, str] = {
+ROOMS: dict[Kind, str | tuple[str, ...]] = {
     "selector": "leadsman.select",
     "mixer": "leadsman.mix",
     "law": "leadsman.laws",
-    "training": "leadsman.train",
+    "training": ("leadsman.train.optimizers", "leadsman.train.methods"),
     "adapter": "leadsman.adapt",
     "compressor": "leadsman.compress",
     "evaluator": "leadsman.evaluate",
@@ -66,14 +67,23 @@ def method(kind: Kind, name: str) -> type[Method]:
 
 
 def _built_in(kind: Kind) -> list[type[Method]]:
-    room = importlib.import_module(ROOMS[kind])
+    rooms = ROOMS[kind]
     classes: list[type[Method]] = []
-    for module in pkgutil.iter_modules(room.__path__, f"{room.__name__}."):
+    for module in itertools.chain.from_iterable(
+        pkgutil.iter_modules(importlib.import_module(name).__path__, f"{name}.")
+        for name in ((rooms,) if isinstance(rooms, str) else rooms)
+    ):
         if module.ispkg or module.name.rpartition(".")[2].startswith("_"):
             continue
-        for value in vars(importlib.import_module(module.name)).values():
-            if _is_method(value, kind) and value.__module__ == module.name:
-                classes.append(value)
+        try:
+            values = list(vars(importlib.import_module(module.name)).values())
+        except ModuleNotFoundError as error:
+            if (error.name or "").startswith("leadsman"):
+                raise
+            continue  # it needs an extra that is not installed, so it offers nothing here
+        classes += [
+            value for value in values if _is_method(value, kind) and value.__module__ == module.name
+        ]
     return classes
 
 

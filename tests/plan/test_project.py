@@ -43,7 +43,8 @@ def test_sizes_and_defaults(tmp_path):
 def test_the_template_of_init_is_a_valid_project_with_the_defaults_it_shows(tmp_path):
     project = load_project(written(tmp_path, TEMPLATE.format(name="mine")))
     bare = load_project(written(tmp_path, GOOD))
-    assert project.selection == bare.selection
+    assert project.selection.options == {"length_normalised": True}
+    assert project.selection.keep == bare.selection.keep
     assert project.tokenizer == bare.tokenizer
     assert project.soundings == bare.soundings
 

@@ -1,4 +1,5 @@
 import json
+import pickle
 from dataclasses import replace
 
 import pytest
@@ -46,6 +47,13 @@ def test_mixture_weights_sum_to_one_whatever_their_scale(weights):
     mixture = Mixture("any", weights)
     assert sum(mixture.weights.values()) == pytest.approx(1)
     assert list(mixture.weights) == sorted(weights)
+
+
+@given(st.lists(st.floats(1e-3, 1e3), min_size=1, max_size=12))
+def test_mixture_is_the_same_after_pickling_and_json(weights):
+    mixture = Mixture("any", {f"source {n}": weight for n, weight in enumerate(weights)})
+    assert pickle.loads(pickle.dumps(mixture)) == mixture
+    assert Mixture("any", json.loads(json.dumps(dict(mixture.weights)))) == mixture
 
 
 @pytest.mark.parametrize("weights", [{}, {"a": 0.0}, {"a": -1.0}, {"a": float("nan")}])

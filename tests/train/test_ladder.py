@@ -198,3 +198,21 @@ def test_bits_per_byte_agree_with_a_plain_sum(job, new_recipe, token_sets, tmp_p
                 nats, scored = nats - float(logp[position, target]), scored + 1
     assert run.losses["prose"] == pytest.approx(nats / scored, rel=1e-5)
     assert run.bpb["prose"] == pytest.approx(nats / math.log(2) / tokens.manifest.bytes, rel=1e-5)
+
+
+def test_a_run_that_does_not_fit_is_refused_before_it_starts(job, new_recipe, monkeypatch):
+    monkeypatch.setattr("leadsman.train.provenance.memory_bytes", lambda device: 10**8)
+    with pytest.raises(InputError, match=r"0\.\d+ GB of memory are needed and cpu has 0\.1 GB"):
+        run_trunk(job([new_recipe()]))
+
+
+def test_running_out_of_memory_is_a_failed_run(job, new_recipe, tmp_path, monkeypatch):
+    def full(self, lr):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 B")
+
+    monkeypatch.setattr(Trainer, "_one_step", full)
+    run_trunk(job([new_recipe()]))
+    (run,) = Ledger(str(tmp_path / "ledger"))
+    assert run.status == "failed"
+    assert "can't allocate memory" in run.reason
+    assert "lower the width" in run.reason

@@ -33,15 +33,20 @@ budget:
   flops: 3.0e+13
   # max_params: 1000000        # largest model that can be served (non-embedding parameters)
 
-# What follows may be left out; these are the defaults.
 selection:
   method: dsir                 # leadsman methods --kind selector
+  options: {{length_normalised: true}}   # whole documents would differ by length above all
   keep: 0.25                   # share of the readable bytes
+  # rule: resample             # draw instead of taking the highest scores
+  # effective_size: 5000       # documents; sets how much chance the draw leaves
+
+# What follows may be left out; these are the defaults.
 tokenizer:
   vocab_size: 2048
 soundings:
   minutes: 6                   # of small runs, on two cores
   mixtures: [natural, uniform, selected]
+  widths: [48, 72, 96, 128]    # of the models, one a size
 seed: 0
 """
 

@@ -32,6 +32,7 @@ class TerminalWatcher:
             TimeRemainingColumn(),
             console=self.console,
             transient=True,
+            refresh_per_second=2,  # the workers want the processor more
         )
         self._task: TaskID | None = None
 

@@ -15,6 +15,7 @@ import hashlib
 import json
 import os
 import re
+import secrets
 import sysconfig
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -73,7 +74,7 @@ def harvest_source(
     files = sorted(_FILES[name](held_out), key=lambda path: _order(path, seed))
     readable = files[: max(1, round(len(files) * revealed))] if files else []
     extract = _EXTRACT[name]
-    temporary = directory / f".{name}.jsonl.tmp"
+    temporary = directory / f".{name}-{secrets.token_hex(4)}.jsonl.tmp"
     directory.mkdir(parents=True, exist_ok=True)
     documents = written = file_bytes_read = 0
     with temporary.open("w", encoding="utf-8") as out:
@@ -118,6 +119,11 @@ def _package(path: Path) -> str:
     return path.relative_to(_SITE).parts[0].removesuffix(".py")
 
 
+def _distribution(path: Path) -> str:
+    """Name of the package that a file in a ``.dist-info`` directory is about."""
+    return path.relative_to(_SITE).parts[0].split("-")[0].lower()
+
+
 def _stdlib_files(held_out: Sequence[str]) -> list[Path]:
     skip = {"site-packages", "test", "tests", "idlelib", "lib2to3"}
     return [
@@ -147,9 +153,7 @@ def _target_files(held_out: Sequence[str]) -> list[Path]:
 
 def _metadata_files(held_out: Sequence[str]) -> list[Path]:
     return [
-        path
-        for path in _SITE.glob("*.dist-info/METADATA")
-        if path.parent.name.split("-")[0].lower() not in held_out
+        path for path in _SITE.glob("*.dist-info/METADATA") if _distribution(path) not in held_out
     ]
 
 
@@ -157,7 +161,9 @@ def _licence_files(held_out: Sequence[str]) -> list[Path]:
     found = [
         path
         for path in _SITE.glob("*.dist-info/**/*")
-        if re.search(r"LICEN[CS]E|COPYING|NOTICE", path.name, re.IGNORECASE) and path.is_file()
+        if re.search(r"LICEN[CS]E|COPYING|NOTICE", path.name, re.IGNORECASE)
+        and path.is_file()
+        and _distribution(path) not in held_out
     ]
     common = Path("/usr/share/common-licenses")
     return found + [path for path in common.glob("*") if path.is_file()]

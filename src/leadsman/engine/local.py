@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -42,7 +43,7 @@ class LocalEngine:
             return
         context = multiprocessing.get_context("spawn")
         workers = min(self.workers, len(items))
-        pool = ProcessPoolExecutor(workers, mp_context=context)
+        pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_die_with_parent)
         try:
             pending: dict[Future[Result], Item] = {
                 pool.submit(function, item): item for item in items
@@ -58,3 +59,15 @@ class LocalEngine:
             ) from error
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _die_with_parent() -> None:
+    """End this worker when its parent is gone: a killed command must not go on working."""
+    parent = multiprocessing.parent_process()
+
+    def wait_for_the_end() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=wait_for_the_end, daemon=True).start()

@@ -30,8 +30,8 @@ class BrokenPower(PowerSumLaw):
     paper = Paper("Broken Neural Scaling Laws", 2022)
     terms = ("E", "A")
     exponents = (
-        Exponent("c0", lower=0.0, upper=2.0, starts=(0.02, 0.1, 0.3, 0.7)),
-        Exponent("c1", lower=-1.0, upper=2.0, starts=(-0.2, 0.0, 0.2, 0.6)),
+        Exponent("c0", lower=0.0, upper=2.0, starts=(0.03, 0.15, 0.5)),
+        Exponent("c1", lower=-1.0, upper=2.0, starts=(-0.1, 0.1, 0.4)),
     )
     shapes = (Shape("d"), Shape("f"))
 
@@ -50,7 +50,7 @@ class BrokenPower(PowerSumLaw):
     def shape_grid(self, x: Mapping[str, Floats]) -> list[tuple[float, ...]]:
         """Breaks inside the runs (a break beyond them cannot be seen), sharp and smooth."""
         low, high = np.quantile(np.log(x[self.x]), [0.15, 0.85])
-        return list(itertools.product(np.exp(np.linspace(low, high, 7)), (0.3, 1.0)))
+        return list(itertools.product(np.exp(np.linspace(low, high, 6)), (0.3, 1.0)))
 
     def features(self, x: Mapping[str, Floats], shape: tuple[float, ...]) -> Floats:
         """-log x and -f log(1 + (x/d)^(1/f)) in the A term; shape (n, 2, 2)."""

@@ -24,6 +24,7 @@ from leadsman.laws.fitting.parametric import (
     Parameter,
     ParametricLaw,
     grid,
+    label_column,
     sigmoid,
 )
 from leadsman.laws.table import column
@@ -77,9 +78,7 @@ class ComputeGain(ParametricLaw):
         seed: int = 0,
     ) -> FittedParametric:
         """Fit on runs of the plain recipe and of one or more methods."""
-        if "method" not in runs.columns:
-            raise InputError("no column 'method'")
-        labels = set(runs["method"].cast(pl.String).to_list())
+        labels = set(label_column(runs, "method"))
         if self.plain not in labels:
             raise InputError(f"no run is {self.plain!r}; the gain is over those", column="method")
         law = copy.copy(self)
@@ -89,7 +88,7 @@ class ComputeGain(ParametricLaw):
     def read(self, frame: pl.DataFrame) -> dict[str, Floats]:
         """``flops``, and the method as its place among those fitted."""
         known = {label: float(place) for place, label in enumerate(self.methods_)}
-        labels = frame["method"].cast(pl.String).to_list()
+        labels = label_column(frame, "method")
         for row, label in enumerate(labels):
             if label not in known:
                 raise InputError(

@@ -12,12 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from leadsman.errors import DesignError, InputError
 from leadsman.laws.base import Floats
-from leadsman.laws.calibration import ErrorModel, Parts
+from leadsman.laws.calibration import ErrorModel, Origin, Parts, bundled_model, own_rates
 from leadsman.laws.competition import (
+    INPUTS,
     Block,
     Candidate,
     Evidence,
@@ -25,8 +27,12 @@ from leadsman.laws.competition import (
     compute_of,
     gather,
     law_weights,
+    says,
+    tied,
+    varying,
 )
 from leadsman.laws.forecast import Forecast
+from leadsman.laws.screening import point_doubts, ratio_doubts, screen
 from leadsman.laws.table import column
 
 
@@ -63,46 +69,71 @@ def forecast_runs(
         InputError: a column is missing or a cell cannot be; a group of ``points`` has no runs.
         DesignError: no law can be fitted on these runs; names a run that would cure it.
     """
-    series = _series(runs, points, y=y, x=x, law=law, group=group, seed=seed)
-    model = error_model or ErrorModel()
-    weights = _weights(series)
-    own = [pair for each in series for pair in own_errors(each.evidence, weights)]
-    values = np.empty((draws, len(points)))
+    if points.is_empty():
+        raise InputError("no points to forecast")
+    inputs = [name for name in x or INPUTS if name in runs.columns]
+    runs, doubts = screen(runs, y=y, x=[name for name in inputs if not runs[name].null_count()])
+    unlike = point_doubts(runs, points, [name for name in inputs if name in points.columns])
+    off_line: list[tuple[str, ...]] = [()] * len(points)
+    if law == "auto" and {"params", "tokens"} <= set(inputs) and tied(runs):
+        off_line = ratio_doubts(runs, points)
+    series = gather_series(runs, points, y=y, x=x, law=law, group=group, seed=seed)
+    weights = weigh(series)
+    values = predict_series(series, weights, error_model or bundled_model(), draws=draws, seed=seed)
     warnings: list[tuple[str, ...]] = [()] * len(points)
-    rng = np.random.default_rng([seed, 2])
-    shared = rng.standard_normal(draws)
-    lam, dof = model.update(own)
-    scales = lam * np.sqrt(dof / rng.chisquare(dof, draws))
     for each in series:
-        common = (shared + rng.standard_normal(draws)) / np.sqrt(2)
-        centre, parts = combine(each.evidence.final, weights)
-        centre = centre + model.shift(own, parts.distance)
-        noise = model.noise_part * parts.noise
-        form = np.sqrt(np.maximum(model.variance(parts) - noise**2, 0.0))
-        scatter = rng.standard_normal((draws, len(centre)))
-        error = scales[:, None] * (common[:, None] * form + scatter * noise)
-        values[:, each.rows] = np.exp(centre + error)
         for row, sentences in zip(each.rows, _warnings(each, weights), strict=True):
-            warnings[row] = sentences
-    names = series[0].evidence.names
-    return Forecast(
-        points=points, draws=values, y=y, law=_label(names, weights), warnings=tuple(warnings)
-    )
+            warnings[row] = (*doubts, *unlike[row], *off_line[row], *sentences)
+    label = describe_weights(series[0].evidence.names, weights)
+    return Forecast(points=points, draws=values, y=y, law=label, warnings=tuple(warnings))
 
 
 @dataclass(frozen=True)
-class _Series:
-    """One group: its runs' inputs, where its points stand, and the evidence."""
+class Series:
+    """One group of runs, the points asked about, and the evidence.
+
+    Attributes:
+        runs: the group's runs.
+        points: its points, m rows.
+        rows: where they stand in the whole table of points, shape (m,).
+        evidence: rolling origins and the final fits.
+        single: whether one input alone varies (a learning curve, a sweep of one setting).
+    """
 
     runs: pl.DataFrame
     points: pl.DataFrame
-    rows: Floats
+    rows: npt.NDArray[np.int64]
     evidence: Evidence
+    single: bool
+
+
+def predict_series(
+    series: Sequence[Series], weights: Floats, model: ErrorModel, *, draws: int, seed: int
+) -> Floats:
+    """Draws from the predictive distribution at all points, shape (draws, n).
+
+    Points of one group share the error of form (parameters, laws, extrapolation) in each draw and
+    groups share half of its variance; the noise of single runs is independent.
+    """
+    values = np.empty((draws, sum(len(each.rows) for each in series)))
+    rng = np.random.default_rng([seed, 2])
+    shared = rng.standard_normal(draws)
+    for each, own in zip(series, own_rates(own_errors(series)), strict=True):
+        common = (shared + rng.standard_normal(draws)) / np.sqrt(2)
+        tails = np.sqrt(model.dof / rng.chisquare(model.dof, draws))
+        centre, parts = combine(each.evidence.final, weights)
+        scale = model.scale(parts, own, single=each.single)
+        noise = np.minimum(parts.noise, scale)
+        form = np.sqrt(scale**2 - noise**2)
+        scatter = rng.standard_normal((draws, len(centre)))
+        error = tails[:, None] * (common[:, None] * form + scatter * noise)
+        values[:, each.rows] = np.exp(centre + model.centre(parts, own) + error)
+    return values
 
 
 def combine(block: Block, weights: Floats) -> tuple[Floats, Parts]:
     """Weighted log prediction of the candidates at each point, shape (n,), and its error parts."""
-    known = np.isfinite(block.log_pred).all(axis=1)
+    known = np.asarray(np.isfinite(block.log_pred).all(axis=1))
     if not (weights[known] > 0).any():
         share = known / known.sum()
     else:
@@ -121,16 +152,27 @@ def combine(block: Block, weights: Floats) -> tuple[Floats, Parts]:
     )
 
 
-def own_errors(evidence: Evidence, weights: Floats) -> list[tuple[Parts, Floats]]:
-    """Parts and log errors (result over forecast) of the combination at each rolling origin."""
-    pairs = []
-    for block in evidence.origins:
-        centre, parts = combine(block, weights)
-        pairs.append((parts, block.log_y - centre))
-    return pairs
+def own_errors(series: Sequence[Series]) -> list[list[Origin]]:
+    """Errors of the combination at the rolling origins of each group.
+
+    An origin is forecast with weights from the smaller origins of its group and all origins of
+    other groups: weights chosen on the errors they are judged by would flatter them.
+    """
+    prior, said = _prior(series), _said(series)
+    everything = np.sum([np.zeros(len(prior)), *(row for rows in said for row in rows)], axis=0)
+    found = []
+    for each, rows in zip(series, said, strict=True):
+        origins = []
+        for k, block in enumerate(each.evidence.origins):
+            later = np.sum(rows[k:], axis=0)
+            centre, parts = combine(block, law_weights([everything - later], prior))
+            share = block.train / len(each.runs)
+            origins.append(Origin(block.log_y - centre, parts.distance, share))
+        found.append(origins)
+    return found
 
 
-def _series(
+def gather_series(
     runs: pl.DataFrame,
     points: pl.DataFrame,
     *,
@@ -139,24 +181,24 @@ def _series(
     law: str | Sequence[str],
     group: str | None,
     seed: int,
-) -> list[_Series]:
-    if points.is_empty():
-        raise InputError("no points to forecast")
+) -> list[Series]:
+    """Evidence of each group that has points; arguments as :func:`forecast_runs`."""
     if group is not None:
         for frame in (runs, points):
             if group not in frame.columns:
                 raise InputError(f"no column {group!r} to group by", column=group)
     candidates = competing(runs, x=x, law=law)
+    single = len(varying(runs, x)) == 1
     point_names = points[group].to_list() if group else [None] * len(points)
     found = []
     for name in dict.fromkeys(point_names):
         mine = runs if group is None else runs.filter(pl.col(group) == name)
         if mine.is_empty():
             raise InputError(f"no runs with {group} = {name!r}", column=group)
-        rows = np.flatnonzero([each == name for each in point_names])
+        rows = np.flatnonzero(np.array([each == name for each in point_names])).astype(np.int64)
         asked = points[rows.tolist()]
         evidence = _evidence(candidates, mine, asked, x=x, y=y, seed=seed)
-        found.append(_Series(mine, asked, rows, evidence))
+        found.append(Series(mine, asked, rows, evidence, single))
     return found
 
 
@@ -175,18 +217,27 @@ def _evidence(
     )
 
 
-def _weights(series: Sequence[_Series]) -> Floats:
-    count = len(series[0].evidence.names)
-    feasible = np.any([[law is not None for law in s.evidence.fitted] for s in series], axis=0)
+def weigh(series: Sequence[Series]) -> Floats:
+    """Weights of the candidates from the rolling origins of all groups, shape (m,)."""
+    return law_weights([row for rows in _said(series) for row in rows], _prior(series))
+
+
+def _said(series: Sequence[Series]) -> list[list[Floats]]:
+    """What each origin of each group says about the candidates."""
+    reach = float(np.median(np.concatenate([each.evidence.final.distance for each in series])))
+    return [[says(block, reach) for block in each.evidence.origins] for each in series]
+
+
+def _prior(series: Sequence[Series]) -> Floats:
+    """The same for every candidate that can be fitted somewhere, next to nothing for others."""
+    known = np.array([np.isfinite(each.evidence.final.log_pred).all(axis=1) for each in series])
+    feasible = known.any(axis=0)
     if not feasible.any():
         raise DesignError("no law can be fitted on these runs")
-    prior = np.where(feasible, 1.0, 1e-300) / count
-    blocks = [block for each in series for block in each.evidence.origins]
-    reach = np.concatenate([each.evidence.final.distance for each in series])
-    return law_weights(blocks, prior, reach=reach)
+    return np.asarray(np.where(feasible, 1.0, 1e-300) / feasible.sum())
 
 
-def _label(names: Sequence[str], weights: Floats) -> str:
+def describe_weights(names: Sequence[str], weights: Floats) -> str:
     """``chinchilla 0.70, power[flops] 0.30``: laws with their weights, ways of fitting summed."""
     totals: dict[str, float] = {}
     for name, weight in zip(names, weights, strict=True):
@@ -197,8 +248,8 @@ def _label(names: Sequence[str], weights: Floats) -> str:
     return ", ".join(f"{name} {value:.2f}" for value, name in kept)
 
 
-def _warnings(series: _Series, weights: Floats) -> list[tuple[str, ...]]:
-    """Sentences for each point: weak exponents, reach, units, infeasible laws."""
+def _warnings(series: Series, weights: Floats) -> list[tuple[str, ...]]:
+    """Sentences for each point: weak exponents, few runs, reach."""
     evidence = series.evidence
     shared: list[str] = []
     best = int(np.argmax(np.where([law is not None for law in evidence.fitted], weights, -1)))
@@ -207,14 +258,9 @@ def _warnings(series: _Series, weights: Floats) -> list[tuple[str, ...]]:
     if not evidence.origins:
         shared.append("Too few runs for a rolling origin: the interval rests on history alone.")
     sentences = []
-    for distance, row in zip(evidence.final.distance, series.points.iter_rows(named=True)):
+    for distance in evidence.final.distance:
         mine = list(shared)
         if distance > np.log(100):
             mine.append(f"{np.exp(distance):.3g}x the compute of the largest run fitted on.")
-        for name in ("params", "tokens"):
-            if name in row and name in series.runs.columns:
-                ratio = row[name] / float(series.runs[name].max())  # type: ignore[arg-type]
-                if ratio > 1e5 or ratio < 1e-5:
-                    mine.append(f"{name} is {ratio:.1e} of the largest run's: check its unit.")
         sentences.append(tuple(mine))
     return sentences

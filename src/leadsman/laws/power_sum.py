@@ -20,12 +20,19 @@ import polars as pl
 
 from leadsman.errors import MethodError
 from leadsman.laws.base import FittedLaw, Floats, Law
-from leadsman.laws.fitting import Optimum, PowerSum, fit, log_curves, refit, robust_scale
+from leadsman.laws.fitting import Optimum, PowerSum, fit, log_curves, polish, refit, robust_scale
 from leadsman.laws.fitting.identify import check_design, describe_weakness
 from leadsman.laws.table import column, columns
 
 AMPLITUDE_RANGE = 25.0
 """How many natural-log units below the results a single term may lie at the fitted runs."""
+
+
+KEEP = 6
+"""Distinct places followed to the end in a fit from a law's own starts."""
+
+FOLLOWED = 4
+"""Shapes of a grid whose fit is followed to the end."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +141,7 @@ class PowerSumLaw(Law):
         starts = np.array(
             list(itertools.product(*(self._starts(exponent) for exponent in self.exponents)))
         )
-        optima = [fit(problem, starts) for problem in problems]
+        optima = _search(problems, starts)
         best = int(np.argmin([optimum.value for optimum in optima]))
         return FittedPowerSum(self, y, x, grids, problems, optima, best)
 
@@ -259,7 +266,7 @@ class FittedPowerSum(FittedLaw):
         rows = self.problem.weights
         shares = np.random.default_rng([seed, 0]).standard_exponential((draws, len(rows)))
         weights = rows * shares / shares.mean(axis=1, keepdims=True)
-        near = np.argsort([optimum.value for optimum in self._optima])[:5]
+        near = np.argsort([optimum.value for optimum in self._optima])[:3]
         candidates = [refit(self._problems[k], self._optima[k].theta, weights) for k in near]
         values = np.stack(
             [
@@ -271,6 +278,16 @@ class FittedPowerSum(FittedLaw):
         thetas = np.stack(candidates)[pick, np.arange(draws)]
         self._draws[draws, seed] = thetas, [self._grids[near[each]] for each in pick]
         return self._draws[draws, seed]
+
+
+def _search(problems: list[PowerSum], starts: Floats) -> list[Optimum]:
+    """Optimum of each problem; with a grid of shapes only the most promising are followed."""
+    if len(problems) == 1:
+        return [fit(problems[0], starts, keep=KEEP)]
+    optima = [fit(problem, starts, keep=2, max_steps=25) for problem in problems]
+    for k in np.argsort([optimum.value for optimum in optima])[:FOLLOWED]:
+        optima[k] = polish(problems[k], optima[k].theta)
+    return optima
 
 
 def _values(problem: PowerSum, thetas: Floats, weights: Floats) -> Floats:

@@ -98,8 +98,8 @@ def column(
     if bad.any():
         row = int(np.argmax(bad))
         wanted = "a number above zero" if positive else "a finite number"
-        # Line 1 of a file is its header.
-        line = row + 2 if file is not None else row + 1
+        headed = file is not None and Path(file).suffix.lower() in (".csv", ".tsv")
+        line = row + 2 if headed else row + 1
         raise InputError(
             f"{series[row]!r} in row {row + 1} must be {wanted} "
             f"({int(bad.sum())} such cell{'s' if bad.sum() > 1 else ''})",

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import polars as pl
 import pyarrow as pa
@@ -19,19 +19,19 @@ import pyarrow as pa
 from leadsman.corpus import (
     Corpus,
     Extent,
-    RemovalReport,
     Source,
     convert,
     decontaminate,
     deduplicate,
     write_corpus,
 )
-from leadsman.engine import ThreadEngine
+from leadsman.corpus.removal import RemovalReport
 from leadsman.errors import InputError
-from leadsman.plan.project import Project, SourceSpec
+from leadsman.plan.project import Project, SelectionSpec, SourceSpec
 from leadsman.plan.workspace import Workspace
+from leadsman.registry import method
 from leadsman.runs import Mixture
-from leadsman.select import Policy, select
+from leadsman.select import Policy, Selector, select
 from leadsman.train.feed import data_id
 from leadsman.train.tokens import load_tokenizer, tokenize_corpus, train_tokenizer
 
@@ -56,7 +56,9 @@ def prepare(project: Project, workspace: Workspace) -> dict[str, Any]:
     workspace.watcher.progress(len(sources), len(sources) + 2, "dropping duplicates")
     unique = deduplicate([source.corpus for source in sources], workspace.path / "corpora/unique")
     workspace.watcher.progress(len(sources) + 1, len(sources) + 2, "comparing with the target")
-    clean = decontaminate(unique.corpus, [reference, held_out], workspace.path / "corpora/clean")
+    clean = decontaminate(
+        unique.corpus, Corpus.join([reference, held_out]), workspace.path / "corpora/clean"
+    )
     rows = [_source_row(source, unique, clean) for source in sources]
     return {
         "project": project.name,
@@ -75,14 +77,14 @@ def prepare(project: Project, workspace: Workspace) -> dict[str, Any]:
 
 def choose_documents(project: Project, workspace: Workspace) -> dict[str, Any]:
     """Select documents towards the target and write them as a corpus of their own."""
+    spec = project.selection
     selection = select(
         Corpus.open(workspace.path / "corpora/clean"),
         Corpus.open(workspace.path / "corpora/target-reference"),
         workspace.path / "corpora/selected",
-        selector=project.selection.method,
-        policy=Policy(rule="resample", fraction=project.selection.keep),
+        selector=_selector(spec),
+        policy=Policy(rule=spec.rule, fraction=spec.keep, effective_size=spec.effective_size),
         seed=project.seed,
-        engine=ThreadEngine(),
     )
     corpus = selection.corpus
     return {
@@ -95,10 +97,8 @@ def choose_documents(project: Project, workspace: Workspace) -> dict[str, Any]:
         "kl_raw": selection.kl_raw,
         "kl_reduction": selection.kl_reduction,
         "note": (
-            f"They lie {selection.kl_reduction:.2f} nats closer to the target than the sources "
-            f"as a whole ({selection.kl_raw:.2f} nats away). "
-            f"{100 * selection.overlap_with_top:.0f} % of them have the highest scores; the "
-            f"effective sample size of the weights is {selection.effective_size:,.0f} documents."
+            f"They lie {selection.kl_raw - selection.kl_reduction:.2f} nats from the target "
+            f"(the sources as a whole: {selection.kl_raw:.2f})."
         ),
         "examples": _examples(corpus),
         "corpus": corpus.fingerprint,
@@ -186,6 +186,16 @@ def shares_by_source(mixture: Mixture, selected: Mapping[str, Any]) -> dict[str,
     return {name: size / total for name, size in by_source.items()}
 
 
+def _selector(spec: SelectionSpec) -> Selector:
+    try:
+        chosen = method("selector", spec.method)(**spec.options)
+    except TypeError as error:
+        raise InputError(
+            f"{spec.method} does not take these options: {error}", column="selection.options"
+        ) from error
+    return cast(Selector, chosen)
+
+
 def _read_source(spec: SourceSpec, workspace: Workspace) -> Source:
     report = convert(spec.path, workspace.path / "corpora/raw" / spec.name, source=spec.name)
     if report.rejected:
@@ -196,7 +206,7 @@ def _read_source(spec: SourceSpec, workspace: Workspace) -> Source:
 
 
 def _read_target(project: Project, workspace: Workspace) -> tuple[Corpus, Corpus]:
-    """The documents to select by, and those to evaluate on; no document is near one of the other."""
+    """The documents to select by, and those to evaluate on, without near copies."""
     spec, corpora = project.target, workspace.path / "corpora"
     raw = convert(spec.path, corpora / "raw-target", source=spec.name)
     unique = deduplicate([raw.corpus], corpora / "target-unique").corpus
@@ -217,8 +227,12 @@ def _read_target(project: Project, workspace: Workspace) -> tuple[Corpus, Corpus
             file=spec.path,
         )
     columns = ["id", "text", "source"]
-    reference = write_corpus(corpora / "target-reference", rest.select(columns).to_arrow())
-    held_out = write_corpus(corpora / "target-held-out", kept_back.select(columns).to_arrow())
+    reference = write_corpus(
+        corpora / "target-reference", rest.select(columns).iter_rows(named=True)
+    )
+    held_out = write_corpus(
+        corpora / "target-held-out", kept_back.select(columns).iter_rows(named=True)
+    )
     return reference, held_out
 
 
@@ -281,8 +295,7 @@ def _removed_examples(report: RemovalReport) -> list[dict[str, str]]:
 def input_files(project: Project) -> list[list[str | int]]:
     """Path, size and time of change of every input, so that a changed file is read again."""
     found: list[list[str | int]] = []
-    for spec in [*project.sources, project.target]:
-        path = Path(spec.path)
+    for path in map(Path, [*(spec.path for spec in project.sources), project.target.path]):
         files = sorted(path.rglob("*")) if path.is_dir() else [path]
         found += [
             [str(file), file.stat().st_size, file.stat().st_mtime_ns]

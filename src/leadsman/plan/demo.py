@@ -117,11 +117,7 @@ def _path(text: str | None) -> Path | None:
 
 
 def _project_text(sources: Sequence[Harvest], *, minutes: float, seed: int) -> str:
-    budget = demo_budget(
-        minutes,
-        mixtures=len(SoundingSpec().mixtures),
-        vocab_size=TokenizerSpec().vocab_size,
-    )
+    budget = demo_budget(SoundingSpec(minutes=minutes), vocab_size=TokenizerSpec().vocab_size)
     project = {
         "name": "demo",
         "sources": [
@@ -134,6 +130,7 @@ def _project_text(sources: Sequence[Harvest], *, minutes: float, seed: int) -> s
             for each in sources
         ],
         "target": {"path": "target.jsonl"},
+        "selection": {"method": "dsir", "options": {"length_normalised": True}, "keep": 0.25},
         "budget": {"flops": float(f"{budget:.4g}")},
         "soundings": {"minutes": minutes},
         "seed": seed,

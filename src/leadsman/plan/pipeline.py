@@ -24,7 +24,7 @@ from leadsman.plan import data, tell
 from leadsman.plan.decide import decide
 from leadsman.plan.plan import Plan
 from leadsman.plan.project import Project
-from leadsman.plan.soundings import final_options, sounding_recipes
+from leadsman.plan.soundings import check_budget, final_options, sounding_recipes
 from leadsman.plan.workspace import Workspace, fingerprint_of
 from leadsman.runs import ForecastScore, Mixture, Recipe, Run
 from leadsman.train.ladder import plan_trunks, train_ladder
@@ -42,10 +42,11 @@ def make_plan(project: Project, workspace: Workspace, engine: Engine) -> Plan:
         BudgetError: the budget does not pay for a sounding.
         DesignError: the soundings cannot carry a forecast.
     """
+    check_budget(project)
     tokens, mixtures = _data_stages(project, workspace)
     recipes = sounding_recipes(
+        project.soundings,
         mixtures,
-        minutes=project.soundings.minutes,
         vocab_size=tokens["vocab_size"],
         data=tokens["data"],
         seed=project.seed,

@@ -6,16 +6,14 @@ Relative paths are relative to the project file.
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from leadsman.errors import InputError
 from leadsman.plan.budget import Budget
+from leadsman.strict_yaml import Strict, load_yaml
+from leadsman.train.defaults import LADDER_WIDTHS
 
 _UNITS = {"": 1, "B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
@@ -37,11 +35,7 @@ def _parse_bytes(value: Any) -> Any:
 Bytes = Annotated[int, BeforeValidator(_parse_bytes), Field(gt=0)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class SourceSpec(_Strict):
+class SourceSpec(Strict):
     """Text offered for training."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
@@ -52,7 +46,7 @@ class SourceSpec(_Strict):
     price: float | None = Field(None, ge=0, description="price of the whole source")
 
 
-class TargetSpec(_Strict):
+class TargetSpec(Strict):
     """Documents that say what good means."""
 
     name: str = Field("target", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
@@ -65,26 +59,36 @@ class TargetSpec(_Strict):
     )
 
 
-class SelectionSpec(_Strict):
+class SelectionSpec(Strict):
     """How documents are selected towards the target."""
 
-    method: str = "dsir"
+    method: str = Field("dsir", description="a selector; `leadsman methods --kind selector`")
+    options: dict[str, Any] = Field({}, description="hyperparameters of the selector")
     keep: float = Field(0.25, gt=0, le=1, description="share of the readable bytes to keep")
+    rule: Literal["top", "resample"] = Field(
+        "top", description="take the highest scores, or draw with weights exp(score)"
+    )
+    effective_size: float | None = Field(
+        None, gt=1, description="documents; sets the temperature of the draw (rule: resample)"
+    )
 
 
-class TokenizerSpec(_Strict):
+class TokenizerSpec(Strict):
     """A byte-level BPE trained on the sources."""
 
     vocab_size: int = Field(2048, ge=512, le=262_144)
 
 
-class SoundingSpec(_Strict):
+class SoundingSpec(Strict):
     """The small runs."""
 
     minutes: float = Field(
         6.0, gt=0, description="on a two-core machine; decides the size of the ladder"
     )
     mixtures: tuple[MixtureName, ...] = get_args(MixtureName)
+    widths: tuple[Annotated[int, Field(ge=16, multiple_of=8)], ...] = Field(
+        LADDER_WIDTHS, min_length=3, description="of the models on the ladder, one a size"
+    )
 
     @model_validator(mode="after")
     def _has_naive(self) -> SoundingSpec:
@@ -93,7 +97,7 @@ class SoundingSpec(_Strict):
         return self
 
 
-class Project(_Strict):
+class Project(Strict):
     """Everything ``leadsman plan`` needs to know."""
 
     name: str = "project"
@@ -124,27 +128,7 @@ def load_project(path: Path) -> Project:
         InputError: the file is missing, not YAML, or a field is unknown, missing or of the wrong
             kind; file, line and field are named.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-        root = yaml.compose(text)
-        plain = yaml.safe_load(text)
-    except FileNotFoundError as error:
-        raise InputError(
-            "there is no such project file; `leadsman init DIR` writes one", file=path
-        ) from error
-    except IsADirectoryError as error:
-        raise InputError("is a directory; name the project file in it", file=path) from error
-    except UnicodeDecodeError as error:
-        raise InputError("is not UTF-8 text", file=path) from error
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else None
-        raise InputError(f"not YAML: {error.problem}", file=path, line=line) from error
-    if root is None or not isinstance(plain, dict):
-        raise InputError("must be a mapping with sources, target and budget", file=path, line=1)
-    try:
-        project = Project.model_validate(plain)
-    except ValidationError as error:
-        raise _explain(error, root, path) from error
+    project = load_yaml(path, Project, hint="`leadsman init DIR` writes one")
     return project.model_copy(
         update={
             "sources": tuple(
@@ -160,50 +144,3 @@ def load_project(path: Path) -> Project:
 
 def _beside(project_file: Path, path: str) -> str | Path:
     return path if "://" in path else project_file.parent / path
-
-
-def _explain(error: ValidationError, root: yaml.Node, path: Path) -> InputError:
-    first = error.errors()[0]
-    place: Sequence[int | str] = first["loc"]
-    field = ".".join(str(part) for part in place) or None
-    message = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "extra_forbidden":
-        known = _fields_at(place[:-1])
-        near = difflib.get_close_matches(str(place[-1]), known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
-        message = f"unknown field; {hint}"
-    elif first["type"] == "missing":
-        message = "this field is required"
-    else:
-        message = f"{message[0].lower()}{message[1:]}, not {first['input']!r}"
-        if first["type"] == "value_error":
-            message = message.rpartition(", not ")[0]
-    return InputError(message, file=path, line=_line_of(root, place), column=field)
-
-
-def _fields_at(place: Sequence[int | str]) -> list[str]:
-    model: type[BaseModel] = Project
-    for part in place:
-        if isinstance(part, int):
-            continue
-        annotation = model.model_fields[str(part)].annotation
-        arguments = [annotation, *get_args(annotation)]
-        model = next(
-            each for each in arguments if isinstance(each, type) and issubclass(each, BaseModel)
-        )
-    return list(model.model_fields)
-
-
-def _line_of(node: yaml.Node, place: Sequence[int | str]) -> int:
-    """The line on which the deepest part of ``place`` that exists begins."""
-    line = node.start_mark.line
-    for part in place:
-        if isinstance(node, yaml.MappingNode):
-            pairs = [pair for pair in node.value if pair[0].value == str(part)]
-            if not pairs:
-                break
-            line, node = pairs[0][0].start_mark.line, pairs[0][1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
-            node = node.value[part]
-            line = node.start_mark.line
-    return line + 1

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from leadsman.errors import BudgetError
-from leadsman.plan.project import Project
+from leadsman.plan.project import Project, SoundingSpec
 from leadsman.runs import Mixture, Recipe
 from leadsman.train.cost import LEAST_TOKENS, estimate_ladder_seconds, ladder_recipes
 from leadsman.train.defaults import default_recipe, shape_of_width
@@ -22,19 +22,22 @@ SEQ_LEN = 256
 REFERENCE_WORKERS = 2
 HELD_OUT_TOKENS = 60_000
 """Nominal size of the evaluation set, for the time its evaluation takes."""
+BRANCHES = (4, 3, 2)
+"""Token counts a size: as many as the time allows."""
 FINAL_RATIO = 8.25
 """Compute of a demo's final run over that of its largest sounding; 8 are left after rounding."""
-OPTION_WIDTHS = (48, 56, 64, 72, 80, 88, 96, 112, 128, 144, 160)
+BEYOND_LADDER = 1.25
+"""Widest model that is weighed, over the widest of the ladder."""
 
 
 def sounding_recipes(
-    mixtures: Sequence[Mixture], *, minutes: float, vocab_size: int, data: str, seed: int
+    spec: SoundingSpec, mixtures: Sequence[Mixture], *, vocab_size: int, data: str, seed: int
 ) -> list[Recipe]:
     """The soundings of a project.
 
     Args:
+        spec: time allowed (on two cores of the reference machine) and sizes.
         mixtures: what to sound.
-        minutes: wall-clock time on two cores of the reference machine.
         vocab_size: of the tokenizer.
         data: identity of the tokens.
         seed: of weights and order, the same for all: what differs is the design.
@@ -42,23 +45,42 @@ def sounding_recipes(
     Raises:
         BudgetError: the minutes are too few for the smallest ladder.
     """
-    return ladder_recipes(
-        mixtures,
-        data,
-        minutes=minutes,
-        vocab_size=vocab_size,
-        seq_len=SEQ_LEN,
-        seed=seed,
-        workers=REFERENCE_WORKERS,
-        held_out_tokens=HELD_OUT_TOKENS,
-    )
+    for branches in BRANCHES:
+        try:
+            return ladder_recipes(
+                mixtures,
+                data,
+                minutes=spec.minutes,
+                vocab_size=vocab_size,
+                seq_len=SEQ_LEN,
+                seed=seed,
+                workers=REFERENCE_WORKERS,
+                held_out_tokens=HELD_OUT_TOKENS,
+                branches=branches,
+                widths=spec.widths,
+            )
+        except BudgetError as error:
+            refusal = error
+    raise refusal
 
 
-def demo_budget(minutes: float, *, mixtures: int, vocab_size: int) -> float:
-    """FLOPs of a run eight times as costly as the largest sounding of that many minutes."""
-    names = [Mixture(f"mixture {number}", {"any": 1.0}) for number in range(mixtures)]
-    recipes = sounding_recipes(names, minutes=minutes, vocab_size=vocab_size, data="", seed=0)
+def demo_budget(spec: SoundingSpec, *, vocab_size: int) -> float:
+    """FLOPs of a run eight times as costly as the largest sounding."""
+    mixtures = [Mixture(name, {name: 1.0}) for name in spec.mixtures]
+    recipes = sounding_recipes(spec, mixtures, vocab_size=vocab_size, data="", seed=0)
     return FINAL_RATIO * max(recipe.flops for recipe in recipes)
+
+
+def check_budget(project: Project) -> None:
+    """Refuse a project whose budget cannot be met, before any work is done for it.
+
+    Raises:
+        BudgetError: too little time for the smallest ladder, or too few FLOPs for one run.
+    """
+    mixtures = [Mixture(name, {name: 1.0}) for name in project.soundings.mixtures]
+    vocab_size = project.tokenizer.vocab_size
+    sounding_recipes(project.soundings, mixtures, vocab_size=vocab_size, data="", seed=project.seed)
+    final_options(project, mixtures, vocab_size=vocab_size, data="")
 
 
 def final_options(
@@ -75,7 +97,8 @@ def final_options(
     budget = project.budget.total_flops
     limit = project.budget.max_params or float("inf")
     options = []
-    for width in OPTION_WIDTHS:
+    ladder = project.soundings.widths
+    for width in range(min(ladder), int(BEYOND_LADDER * max(ladder)) + 1, 8):
         shape = shape_of_width(width, vocab_size=vocab_size, seq_len=SEQ_LEN)
         tokens = int(budget / shape.train_flops_per_token)
         if tokens < LEAST_TOKENS or shape.non_embedding_params > limit:
@@ -84,7 +107,7 @@ def final_options(
             default_recipe(shape, mixture, data, tokens, seed=project.seed) for mixture in mixtures
         ]
     if not options:
-        smallest = shape_of_width(OPTION_WIDTHS[0], vocab_size=vocab_size, seq_len=SEQ_LEN)
+        smallest = shape_of_width(min(ladder), vocab_size=vocab_size, seq_len=SEQ_LEN)
         least = LEAST_TOKENS * smallest.train_flops_per_token
         raise BudgetError(
             f"a budget of {budget:.3g} FLOPs"

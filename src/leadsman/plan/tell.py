@@ -25,11 +25,7 @@ def dry_run(project: Project, workers: int, watcher: Watcher) -> None:
     mixtures = [Mixture(name, {name: 1.0}) for name in project.soundings.mixtures]
     vocab_size = project.tokenizer.vocab_size
     recipes = sounding_recipes(
-        mixtures,
-        minutes=project.soundings.minutes,
-        vocab_size=vocab_size,
-        data="",
-        seed=project.seed,
+        project.soundings, mixtures, vocab_size=vocab_size, data="", seed=project.seed
     )
     options = final_options(project, mixtures[:1], vocab_size=vocab_size, data="")
     watcher.stage(f"Dry run of {project.name}: nothing is read or written")
@@ -93,7 +89,7 @@ def tell_tokens(tokens: Mapping[str, Any], watcher: Watcher) -> None:
     """What was tokenised, in a line."""
     sizes = ", ".join(
         f"{name} {count(each['tokens'])}"
-        for name, each in tokens["sets"].items()
+        for name, each in sorted(tokens["sets"].items())
         if name != HELD_OUT
     )
     watcher.note(f"{tokens['vocab_size']:,} entries in the vocabulary; tokens: {sizes}")

@@ -138,7 +138,9 @@ def score_figure(findings: Findings) -> go.Figure:
             showlegend=False,
             hovertemplate=f"actual {score.actual:.4f}<extra></extra>",
         )
-    figure.update_xaxes(title="bits per byte on the target (thick 50 %, thin 95 %; star: actual)")
+    figure.update_xaxes(
+        title="bits per byte on the target (bars: 50, 80 and 95 % intervals; star: actual)"
+    )
     figure.update_yaxes(categoryorder="array", categoryarray=names)
     return _styled(figure, "Forecast and outcome", height=150 + 70 * len(names))
 
@@ -196,7 +198,7 @@ def curves_figure(findings: Findings) -> go.Figure:
     figure = go.Figure()
     shown: set[str] = set()
     for row in findings.runs.sort("role", "flops").iter_rows(named=True):
-        curve = findings.curves[row["id"]]
+        curve = _smoothed(findings.curves[row["id"]])
         if curve.is_empty():
             continue
         real = row["role"] != "proxy"
@@ -215,7 +217,19 @@ def curves_figure(findings: Findings) -> go.Figure:
         shown.add(label)
     figure.update_xaxes(type="log", title="training tokens")
     figure.update_yaxes(title="training loss (nats per token)")
-    return _styled(figure, "Loss curves", height=480)
+    return _styled(figure, "Loss curves (averaged over a twentieth of the way so far)", height=480)
+
+
+def _smoothed(curve: pl.DataFrame, width: float = 0.05) -> pl.DataFrame:
+    """Means over stretches of equal width in log tokens: what a log axis can show."""
+    if curve.is_empty():
+        return curve
+    return (
+        curve.with_columns(stretch=(pl.col("tokens").log() / width).floor())
+        .group_by("stretch")
+        .agg(pl.col("tokens").mean(), pl.col("loss").mean())
+        .sort("stretch")
+    )
 
 
 def _rank(values: list[float]) -> list[int]:

@@ -18,6 +18,8 @@ from leadsman.report import figures
 from leadsman.report.read import Findings, read_findings
 from leadsman.runs import ModelShape
 
+MAX_ALTERNATIVES = 12
+
 
 def write_report(work: Path, out: Path) -> Path:
     """Write the report of a project's working directory.
@@ -167,7 +169,7 @@ def _alternatives(findings: Findings) -> str:
     unique = {option["forecast"]["id"]: option for option in options}
     ranked = sorted(unique.values(), key=lambda option: option["forecast"]["mean"])
     rows = []
-    for option in ranked:
+    for option in ranked[:MAX_ALTERNATIVES]:
         low, high = option["forecast"]["intervals"]["0.95"]
         rows.append(
             [

@@ -44,6 +44,8 @@ class Mixture:
         total = sum(self.weights.values())
         if not 0 < total < float("inf"):
             raise InputError(f"mixture {self.name!r} has no source with a weight", column="mixture")
+        if abs(total - 1) < 1e-9:
+            total = 1.0  # scaled before: scaling again would move the last digit, and every id
         scaled = {source: weight / total for source, weight in sorted(self.weights.items())}
         object.__setattr__(self, "weights", MappingProxyType(scaled))
 

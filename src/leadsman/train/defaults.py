@@ -1,11 +1,11 @@
 """Derived defaults: one dial, the width, gives the shape; the shape gives the recipe.
 
     layers        round(width / 32), two at least
-    heads         round(width / 32), two at least, lowered until they divide the width evenly
+    heads         round(width / 64), lowered until they divide the width evenly
     ffn_width     8/3 width, to the nearest 16
     batch_tokens  4 sequences of 256: at a few hundred steps a run, more steps beat larger batches
-    lr            0.008 at every width (muP scales it, :mod:`leadsman.train.parametrization`)
-    warm-up       32,768 tokens; weight decay 0.1; decay over the last 20 % of the tokens
+    lr            0.006 at every width (muP scales it, :mod:`leadsman.train.parametrization`)
+    warm-up       16,384 tokens; weight decay 0.1; decay over the last 20 % of the tokens
 
 Found by small trials on source code and docstrings at 50k to 800k parameters (docs/log.md, train).
 """
@@ -19,8 +19,8 @@ from leadsman.runs import Mixture, ModelShape, Recipe, Schedule
 
 LADDER_WIDTHS = (48, 72, 96, 128)
 BATCH_TOKENS = 1024
-LR = 0.008
-WARMUP_TOKENS = 32_768
+LR = 0.006
+WARMUP_TOKENS = 16_384
 WEIGHT_DECAY = 0.1
 DECAY_FRACTION = 0.2
 
@@ -33,7 +33,7 @@ def shape_of_width(
     >>> shape_of_width(128, vocab_size=2048, seq_len=256).non_embedding_params
     779392
     """
-    heads = max(2, round(width / 32))
+    heads = max(1, round(width / 64))
     while width % heads or width // heads % 2:
         heads -= 1
     return ModelShape(
@@ -118,7 +118,8 @@ def explain(recipe: Recipe) -> list[str]:
     """The defaults of a recipe, one line each with its formula."""
     shape = recipe.shape
     return [
-        f"layers {shape.layers}, heads {shape.heads} = round(width {shape.width} / 32)",
+        f"layers {shape.layers} = round(width {shape.width} / 32), "
+        f"heads {shape.heads} = round(width / 64)",
         f"ffn_width {shape.ffn_width} = 8/3 width, to the nearest 16",
         f"batch_tokens {recipe.batch_tokens} = {recipe.batch_tokens // shape.seq_len} sequences",
         f"lr {recipe.lr:g} at width 64, times 64/width in the blocks (muP)",

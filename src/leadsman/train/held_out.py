@@ -50,7 +50,7 @@ class HeldOutLoss:
 
 
 def held_out_loss(model: Decoder, held_out: TokenSet, *, bf16: bool = False) -> HeldOutLoss:
-    """Loss of a model (one replica) on all of a held-out set.
+    """Loss of a model (without replicas) on all of a held-out set.
 
     Args:
         model: the decoder.

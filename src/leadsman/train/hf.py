@@ -81,8 +81,8 @@ def shape_from_config(config: Mapping[str, Any], *, file: str | Path | None = No
     return shape
 
 
-def to_hf_state(model: Decoder, *, replica: int = 0) -> dict[str, Tensor]:
-    """Weights of one replica under Hugging Face's names (copies, on the CPU)."""
+def to_hf_state(model: Decoder) -> dict[str, Tensor]:
+    """Weights of a model without replicas under Hugging Face's names (copies, on the CPU)."""
     shape = model.shape
     state: dict[str, Tensor] = {
         "model.embed_tokens.weight": model.embedding,
@@ -92,9 +92,9 @@ def to_hf_state(model: Decoder, *, replica: int = 0) -> dict[str, Tensor]:
         state["lm_head.weight"] = model.head
     for number, block in enumerate(model.stack):
         layer = f"model.layers.{number}"
-        q = block.qkv[:, : shape.width]
-        k, v = block.qkv[:, shape.width :].chunk(2, dim=1)
-        gate, up = block.gate_up.chunk(2, dim=1)
+        q = block.qkv[: shape.width]
+        k, v = block.qkv[shape.width :].chunk(2)
+        gate, up = block.gate_up.chunk(2)
         state |= {
             f"{layer}.input_layernorm.weight": block.attention_norm,
             f"{layer}.self_attn.q_proj.weight": q,
@@ -106,11 +106,11 @@ def to_hf_state(model: Decoder, *, replica: int = 0) -> dict[str, Tensor]:
             f"{layer}.mlp.up_proj.weight": up,
             f"{layer}.mlp.down_proj.weight": block.down,
         }
-    return {name: value[replica].detach().cpu().clone() for name, value in state.items()}
+    return {name: value.detach().cpu().clone() for name, value in state.items()}
 
 
 def from_hf_state(shape: ModelShape, state: Mapping[str, Tensor]) -> Decoder:
-    """A decoder of one replica with Hugging Face weights.
+    """A decoder with Hugging Face weights.
 
     Raises:
         InputError: a weight is missing or of another size.
@@ -122,24 +122,24 @@ def from_hf_state(shape: ModelShape, state: Mapping[str, Tensor]) -> Decoder:
             if source not in state:
                 raise InputError(f"weight {source!r} is missing")
             parts.append(state[source].float())
-        value = torch.cat(parts).unsqueeze(0)
+        value = torch.cat(parts)
         if value.shape != param.shape:
             raise InputError(
-                f"weights of {name!r} are {list(value.shape[1:])}; the configuration asks for "
-                f"{list(param.shape[1:])}"
+                f"weights of {name!r} are {list(value.shape)}; the configuration asks for "
+                f"{list(param.shape)}"
             )
         param.data.copy_(value)
     return model
 
 
-def save_hf(model: Decoder, path: str | Path, *, replica: int = 0) -> None:
+def save_hf(model: Decoder, path: str | Path) -> None:
     """Write ``config.json`` and ``model.safetensors``, the configuration last."""
     from safetensors.torch import save
 
     from leadsman.files import Directory
 
     directory = Directory(str(path))
-    state = to_hf_state(model, replica=replica)
+    state = to_hf_state(model)
     directory.write("model.safetensors", save(state, metadata={"format": "pt"}))
     directory.write_json("config.json", hf_config(model.shape))
 

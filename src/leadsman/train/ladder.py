@@ -220,6 +220,14 @@ def run_trunk(job: TrunkJob) -> list[str]:
 
         if not isinstance(error, DivergedError):
             raise
+    except (MemoryError, RuntimeError) as error:
+        if "memory" not in str(error).lower() and not isinstance(error, MemoryError):
+            raise
+        cause = (str(error) or "allocation failed").splitlines()[0]
+        reason = f"out of memory ({cause}); lower the width, layers or seq_len"
+        for recipe in todo:
+            if not _finished(ledger, recipe):
+                _add_failed(ledger, job, recipe, reason)
     return [recipe.id for recipe in job.recipes]
 
 
@@ -236,6 +244,7 @@ class _Trunk:
         self.work = Directory(job.work)
         self.file = f"checkpoints/{job.trunk_id}.pt"
         self.device = resolve_device(job.device)
+        check_memory(job.recipes[0], self.device)
         self.trainer = Trainer(
             job.recipes[0],
             {name: TokenSet(path) for name, path in job.sources.items()},
@@ -392,6 +401,24 @@ def resolve_device(name: str) -> str:
             column="device",
         )
     return name
+
+
+def check_memory(recipe: Recipe, device: str) -> None:
+    """Refuse a run that will not fit, before it starts.
+
+    Raises:
+        InputError: the estimate is above the memory of the machine or device; both are told.
+    """
+    from leadsman.train.cost import estimate_memory_bytes
+    from leadsman.train.provenance import memory_bytes
+
+    needed, there = estimate_memory_bytes(recipe, device=device), memory_bytes(device)
+    if needed > there:
+        raise InputError(
+            f"about {needed / 1e9:.3g} GB of memory are needed and {device} has "
+            f"{there / 1e9:.3g} GB; lower the width, layers, seq_len or vocab_size",
+            column="shape",
+        )
 
 
 def _steps(recipes: Sequence[Recipe]) -> int:

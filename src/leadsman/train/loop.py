@@ -20,10 +20,12 @@ import torch
 from torch import Tensor
 
 from leadsman.errors import InputError, LeadsmanError
+from leadsman.registry import methods
 from leadsman.runs import Recipe
+from leadsman.train.base import OptimizerMethod
 from leadsman.train.feed import Feed
 from leadsman.train.model import Decoder
-from leadsman.train.parametrization import initialize, param_groups
+from leadsman.train.parametrization import initialize
 from leadsman.train.schedule import lr_at
 from leadsman.train.tokens import TokenSet
 
@@ -66,7 +68,7 @@ class Trainer:
         compiled: run forward and backward through ``torch.compile``.
 
     Attributes:
-        model: the decoder, one replica.
+        model: the decoder.
         step: optimizer steps done.
         curve: loss of each step done.
         seconds: time spent in :meth:`advance`.
@@ -80,6 +82,13 @@ class Trainer:
         device: str = "cpu",
         compiled: bool = False,
     ) -> None:
+        for name in recipe.methods:
+            if name != recipe.optimizer:
+                raise InputError(
+                    f"{name!r} is not the optimizer's name; a run takes the options of its "
+                    f"optimizer here",
+                    column="methods",
+                )
         self.recipe, self.device = recipe, torch.device(device)
         self.feed = Feed(
             sources,
@@ -89,7 +98,7 @@ class Trainer:
             seed=recipe.seed,
         )
         self.model = Decoder(recipe.shape)
-        initialize(self.model, seeds=[recipe.seed])
+        initialize(self.model, seed=recipe.seed)
         self.model.to(self.device)
         self.optimizer = build_optimizer(self.model, recipe)
         self.step, self.curve, self.seconds = 0, Curve(), 0.0
@@ -170,11 +179,23 @@ def build_optimizer(model: Decoder, recipe: Recipe) -> torch.optim.Optimizer:
     """The recipe's optimizer over the model's parameter groups.
 
     Raises:
-        InputError: the optimizer is not known.
+        InputError: the optimizer or one of its options is not known.
+        MethodError: an option is out of bounds, or the model cannot be trained with it.
     """
-    if recipe.optimizer != "adamw":
-        raise InputError(f"no optimizer is called {recipe.optimizer!r}", column="optimizer")
-    return torch.optim.AdamW(param_groups(model, recipe), betas=(0.9, 0.95), fused=True)
+    known = {
+        name: cls for name, cls in methods("training").items() if issubclass(cls, OptimizerMethod)
+    }
+    if recipe.optimizer not in known:
+        raise InputError(
+            f"no optimizer is called {recipe.optimizer!r}; there are {', '.join(known)}",
+            column="optimizer",
+        )
+    options = dict(recipe.methods.get(recipe.optimizer, {}))
+    try:
+        chosen = known[recipe.optimizer](**options)
+    except TypeError as error:
+        raise InputError(f"{error}", column=f"methods.{recipe.optimizer}") from error
+    return chosen.apply(model, recipe)
 
 
 def micro_sequences(sequences: int, seq_len: int, device: str) -> int:

@@ -41,6 +41,17 @@ def peak_memory_bytes(device: str) -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
+def memory_bytes(device: str) -> int:
+    """Memory of the device, or physical memory of the machine."""
+    import os
+
+    import torch
+
+    if device == "cuda":
+        return int(torch.cuda.get_device_properties(0).total_memory)
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
 def now() -> str:
     """ISO 8601 time, UTC, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,18 +1,19 @@
-"""How wrong an extrapolation will be: the four parts of its variance, and what own errors say.
+"""How wrong an extrapolation will be, from what is known beforehand and from own errors.
 
-    V(x) = (noise_part * noise)^2 + (parameter_part * spread(x))^2
-         + (law_part * disagreement(x))^2 + (growth * d(x)^growth_power)^2
+Two things are known about the log error e at a point d e-folds of compute beyond the runs:
 
-all on the log scale of the result; d is the log of compute over the largest compute fitted on.
-The factors are learned from history. A user's own rolling-origin errors e_i then say how much
-larger or smaller errors are here: with s2 = mean e_i^2 / V_i over k origins,
+    V(x)^2 = noise^2 + spread(x)^2 + disagreement(x)^2     what the fit says about itself
+    R      = (weighted mean of (e_k / (1 + d_k))^2)^(1/2)   own errors at the rolling origins k
 
-    lam2 = (dof + k' * s2) / (dof + k'),   k' = pull * k
+``spread`` comes from the bootstrap of the parameters, ``disagreement`` from the competing laws. R
+is taken half from the group of runs and half from all groups together (geometric mean), origins
+weighing by their share of the runs. History says how the two combine and how error grows:
 
-is the posterior of a variance with a scaled inverse chi-squared prior, and the predictive
-distribution is Student t with dof + k' degrees of freedom and scale sqrt(lam2 * V). The centre
-moves by drift * d (laws of this kind are too high or too low on average), shrunk towards what the
-user's own errors show.
+    log s(x) = level + own * log R + parts * log V(x) + growth * log(1 + d) + single
+    e = (drift + own_drift * S) * (1 + d) + s(x) * t,    S = weighted mean of e_k / (1 + d_k)
+
+with t Student's: data sets differ by factors, and no one knows the factor of a new one. ``single``
+applies where one input alone varies: a single curve looks more regular than it goes on.
 """
 
 from __future__ import annotations
@@ -23,6 +24,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from leadsman.laws.base import Floats
+
+LARGEST_ERROR = 1.0
+"""Cap on own log errors: an origin that failed outright must not set the scale alone."""
+
+LEAST = 2e-4
+"""Log errors below this are taken for this: no loss is measured more finely."""
 
 
 @dataclass(frozen=True)
@@ -41,62 +48,103 @@ class Parts:
     disagreement: Floats
     distance: Floats
 
+    def known(self) -> Floats:
+        """V at each point, shape (n,)."""
+        squares = self.noise**2 + self.spread**2 + self.disagreement**2
+        return np.asarray(np.sqrt(squares + (5 * LEAST) ** 2))
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Own errors at one rolling origin.
+
+    Attributes:
+        errors: log of result over forecast, shape (n,).
+        distance: log distance of each beyond the runs fitted on, shape (n,).
+        share: runs fitted on, as a share of all runs of the group.
+    """
+
+    errors: Floats
+    distance: Floats
+    share: float
+
+
+@dataclass(frozen=True)
+class OwnErrors:
+    """What the rolling origins of one group say.
+
+    Attributes:
+        log_rate: log R, ``nan`` without origins.
+        signed: S, 0 without origins.
+    """
+
+    log_rate: float
+    signed: float
+
+
+def own_rates(groups: Sequence[Sequence[Origin]]) -> list[OwnErrors]:
+    """R and S of each group of runs; R is shared half with the other groups."""
+    alone = [_rate(origins) for origins in groups]
+    seen = [each.log_rate for each in alone if np.isfinite(each.log_rate)]
+    if not seen:
+        return alone
+    together = float(np.mean(seen))
+    return [
+        OwnErrors(
+            together if np.isnan(each.log_rate) else (each.log_rate + together) / 2, each.signed
+        )
+        for each in alone
+    ]
+
+
+def _rate(origins: Sequence[Origin]) -> OwnErrors:
+    if not origins:
+        return OwnErrors(float("nan"), 0.0)
+    shares = np.array([origin.share for origin in origins])
+    rates = [
+        np.clip(each.errors, -LARGEST_ERROR, LARGEST_ERROR) / (1 + each.distance)
+        for each in origins
+    ]
+    square = shares @ [float(np.mean(rate**2)) for rate in rates] / shares.sum()
+    signed = shares @ [float(np.mean(rate)) for rate in rates] / shares.sum()
+    return OwnErrors(float(np.log(np.sqrt(square) + LEAST)), float(signed))
+
 
 @dataclass(frozen=True)
 class ErrorModel:
-    """Learned constants of the error of extrapolations.
+    """Learned constants of the error of extrapolations; see the module for the equations.
 
     Attributes:
-        noise_part, parameter_part, law_part: factors on the three known parts.
-        growth: log error that appears at one e-fold of compute beyond the runs.
-        growth_power: how it grows with log distance.
-        dof: how alike data sets are; degrees of freedom of the prior on their error scale.
-        pull: how much one own rolling origin counts against that.
-        drift: mean log error (result over forecast) per e-fold beyond the runs.
-        drift_spread: standard deviation of that between data sets.
+        level, own, parts, growth, single: of the log scale.
+        drift, own_drift: of the centre.
+        dof: degrees of freedom of the Student t.
+        usual: log R - log V where a table has too few runs for a rolling origin.
     """
 
-    noise_part: float = 1.2
-    parameter_part: float = 1.0
-    law_part: float = 1.0
-    growth: float = 0.005
-    growth_power: float = 1.0
-    dof: float = 4.0
-    pull: float = 0.5
-    drift: float = 0.0
-    drift_spread: float = 0.0
+    level: float
+    own: float
+    parts: float
+    growth: float
+    single: float
+    drift: float
+    own_drift: float
+    dof: float
+    usual: float
 
-    def variance(self, parts: Parts) -> Floats:
-        """V at each point, shape (n,)."""
-        extrapolation = self.growth * parts.distance**self.growth_power
+    def scale(self, parts: Parts, own: OwnErrors, *, single: bool) -> Floats:
+        """Scale s of the log error at each point, shape (n,)."""
+        known = np.log(parts.known())
+        rate = known.mean() + self.usual if np.isnan(own.log_rate) else own.log_rate
         return np.asarray(
-            (self.noise_part * parts.noise) ** 2
-            + (self.parameter_part * parts.spread) ** 2
-            + (self.law_part * parts.disagreement) ** 2
-            + extrapolation**2
-            + 1e-10
+            np.exp(
+                self.level
+                + self.own * rate
+                + self.parts * known
+                + self.growth * np.log1p(parts.distance)
+                + self.single * single
+            )
         )
 
-    def update(self, own: Sequence[tuple[Parts, Floats]]) -> tuple[float, float]:
-        """Error scale lam and degrees of freedom after the user's own rolling-origin errors.
-
-        Args:
-            own: for each origin, the parts and the log errors (result over forecast).
-        """
-        squares = [float(np.mean(errors**2 / self.variance(parts))) for parts, errors in own]
-        count = self.pull * len(squares)
-        mean = float(np.mean(squares)) if squares else 1.0
-        lam2 = (self.dof + count * mean) / (self.dof + count)
-        return float(np.sqrt(lam2)), self.dof + count
-
-    def shift(self, own: Sequence[tuple[Parts, Floats]], distance: Floats) -> Floats:
-        """Expected log error at each distance, shape (n,): history's drift and the user's own."""
-        if self.drift_spread == 0.0:
-            return np.asarray(self.drift * distance)
-        precision, total = 1 / self.drift_spread**2, self.drift / self.drift_spread**2
-        for parts, errors in own:
-            variance = float(np.mean(self.variance(parts)))
-            reach = float(np.mean(parts.distance))
-            precision += self.pull * reach**2 / variance
-            total += self.pull * reach * float(np.mean(errors)) / variance
-        return np.asarray(total / precision * distance)
+    def centre(self, parts: Parts, own: OwnErrors) -> Floats:
+        """Expected log error at each point, shape (n,)."""
+        return np.asarray((self.drift + self.own_drift * own.signed) * (1 + parts.distance))

@@ -127,6 +127,9 @@ def _suitable(
     inputs: Sequence[str], runs: pl.DataFrame
 ) -> list[tuple[type[Law], dict[str, object]]]:
     have = set(inputs)
+    if {"params", "tokens"} <= have and tied(runs):
+        # One tokens-per-parameter ratio: size and data cannot be told apart, compute can be seen.
+        return _one_input("flops")
     if {"params", "tokens"} <= have:
         found: list[tuple[type[Law], dict[str, object]]] = [
             (Chinchilla, {}),
@@ -142,7 +145,17 @@ def _suitable(
         return found
     if {"params", "experts"} <= have:
         return [(Routing, {}), (Power, {"x": "params"})]
-    name = inputs[0]
+    return _one_input(inputs[0])
+
+
+def tied(runs: pl.DataFrame) -> bool:
+    """Whether ``params`` and ``tokens`` change only together (one line in log space)."""
+    logs = np.log([column(runs, "params"), column(runs, "tokens")])
+    centred = logs - logs.mean(axis=1, keepdims=True)
+    return bool(np.linalg.svd(centred, compute_uv=False)[-1] / np.sqrt(len(runs)) < FLAT)
+
+
+def _one_input(name: str) -> list[tuple[type[Law], dict[str, object]]]:
     return [
         (Power, {"x": name}),
         (Power, {"x": name, "offset": False}),

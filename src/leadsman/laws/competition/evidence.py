@@ -20,8 +20,9 @@ from leadsman.laws.table import column
 ORIGINS = 6
 """Cut-offs tried at most."""
 
-FEWEST = 5
-"""Runs an origin must leave to fit on."""
+FEWEST, AT_LEAST = 7, 5
+"""Runs an origin must leave to fit on (two more than most laws have parameters), and where no
+origin can leave so many."""
 
 SPREAD_DRAWS = 40
 """Bootstrap draws behind the parameter spread at an origin."""
@@ -127,6 +128,8 @@ def _cuts(compute: Floats, origins: int) -> Floats:
     values = np.unique(compute)
     ranks = np.searchsorted(np.sort(compute), values, side="right")
     possible = values[(ranks >= FEWEST) & (values < values[-1])]
+    if len(possible) == 0:
+        possible = values[(ranks >= AT_LEAST) & (values < values[-1])]
     if len(possible) <= origins:
         return np.asarray(possible)
     targets = np.linspace(np.log(possible[0]), np.log(possible[-1]), origins)

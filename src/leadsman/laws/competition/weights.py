@@ -18,39 +18,37 @@ import numpy as np
 from leadsman.laws.base import Floats
 from leadsman.laws.competition.evidence import Block
 
-TEMPER = 1.0
+TEMPER = 0.6
 LEAST_ERROR = 1e-4
 """Log error below which candidates are equally good."""
 
 
-def law_weights(
-    blocks: Sequence[Block], prior: Floats, *, reach: Floats, temper: float = TEMPER
-) -> Floats:
+def says(block: Block, reach: float) -> Floats:
+    """What one origin says about each candidate: log S relative to the median, shape (m,).
+
+    Zero for a candidate the origin is too small for.
+
+    Args:
+        block: the origin.
+        reach: log distance that will be asked about; runs at a like distance count more.
+    """
+    sizes = np.abs(block.log_pred - block.log_y) + LEAST_ERROR
+    likeness = np.exp(-0.5 * ((block.distance - reach) / 1.5) ** 2) + 1e-3
+    mean = (sizes * likeness).sum(axis=1) / likeness.sum()
+    if not np.isfinite(mean).any():
+        return np.zeros(len(mean))
+    share = float(np.clip(likeness.max(), 0.2, 1.0))
+    return np.asarray(np.nan_to_num(share * np.log(mean / np.nanmedian(mean)), nan=0.0))
+
+
+def law_weights(said: Sequence[Floats], prior: Floats, *, temper: float = TEMPER) -> Floats:
     """Weights of the candidates, shape (m,), summing to 1.
 
     Args:
-        blocks: rolling origins, of all groups.
+        said: what each origin says, see :func:`says`; may be empty.
         prior: weights before any run is seen, shape (m,).
-        reach: log distances that will be asked about; origins' runs at like distances count more.
-        temper: how much one origin says.
+        temper: how much one origin counts.
     """
-    relative: list[Floats] = []
-    shares: list[float] = []
-    target = float(np.median(reach)) if len(reach) else 0.0
-    for block in blocks:
-        sizes = np.abs(block.log_pred - block.log_y) + LEAST_ERROR
-        known = np.isfinite(sizes).any(axis=0)
-        if not known.any():
-            continue
-        likeness = np.exp(-0.5 * ((block.distance[known] - target) / 1.5) ** 2) + 1e-3
-        mean = (sizes[:, known] * likeness).sum(axis=1) / likeness.sum()
-        relative.append(np.log(mean / np.nanmedian(mean)))
-        shares.append(float(np.clip(likeness.max(), 0.2, 1.0)))
-    log_weights = np.log(prior)
-    if relative:
-        table = np.stack(relative)
-        share = np.asarray(shares)[:, None]
-        # An origin too small for a candidate says nothing about it.
-        log_weights = log_weights - temper * np.nansum(table * share, axis=0)
+    log_weights = np.log(prior) - temper * np.sum([np.zeros(len(prior)), *said], axis=0)
     weights = np.exp(log_weights - log_weights.max())
     return np.asarray(weights / weights.sum())

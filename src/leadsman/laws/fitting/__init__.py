@@ -5,8 +5,9 @@ from leadsman.laws.fitting.power_sum import (
     PowerSum,
     fit,
     log_curves,
+    polish,
     refit,
     robust_scale,
 )
 
-__all__ = ["Optimum", "PowerSum", "fit", "log_curves", "refit", "robust_scale"]
+__all__ = ["Optimum", "PowerSum", "fit", "log_curves", "polish", "refit", "robust_scale"]

@@ -112,7 +112,7 @@ def _jacobian(residuals: Residuals, theta: Floats, values: Floats, upper: Floats
 
 def _cost(values: Floats, weights: Floats, delta: Floats | float) -> Floats:
     size = np.abs(values)
-    linear = delta * (size - 0.5 * delta)
+    linear = np.where(np.isfinite(delta), delta * (size - 0.5 * delta), 0.0)
     return np.asarray((weights * np.where(size <= delta, 0.5 * values**2, linear)).sum(axis=-1))
 
 

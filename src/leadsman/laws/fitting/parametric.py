@@ -21,7 +21,7 @@ from typing import ClassVar
 import numpy as np
 import polars as pl
 
-from leadsman.errors import DesignError
+from leadsman.errors import DesignError, InputError
 from leadsman.laws.base import FittedLaw, Floats, Law
 from leadsman.laws.fitting.least_squares import jacobian_at, minimise
 from leadsman.laws.forecast import Forecast
@@ -93,7 +93,7 @@ class ParametricLaw(Law):
     ) -> FittedParametric:
         """Fit on a table of runs; see :meth:`leadsman.laws.base.Law.fit`."""
         x = self.read(runs)
-        results = column(runs, y, positive=self.output == "loss")
+        results = column(runs, y) if self.output == "loss" else score_column(runs, y)
         terms = self.parameters_of(x)
         free = sum(term.lower < term.upper for term in terms)
         distinct = len(np.unique(np.stack([*x.values()], axis=1), axis=0))
@@ -330,10 +330,43 @@ class FittedParametric(FittedLaw):
             upper=problem.upper,
             weights=self._weights,
             delta=self._delta,
-            iterations=60,
-            tolerance=1e-7,
+            iterations=200,
+            tolerance=1e-9,
         )
         return theta
+
+
+def score_column(frame: pl.DataFrame, name: str) -> Floats:
+    """A column of scores in [0, 1], shape (n,).
+
+    Raises:
+        InputError: the column is missing, not numeric, or holds something like a percentage.
+    """
+    values = column(frame, name, positive=False)
+    bad = (values < 0) | (values > 1)
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise InputError(
+            f"{values[row]:g} in row {row + 1} must lie in [0, 1]; divide percentages by 100",
+            line=row + 1,
+            column=name,
+        )
+    return values
+
+
+def label_column(frame: pl.DataFrame, name: str) -> list[str]:
+    """A column of labels as text.
+
+    Raises:
+        InputError: the column is missing or has an empty cell.
+    """
+    if name not in frame.columns:
+        raise InputError(f"no column {name!r}; it labels the {name} of each row")
+    series = frame[name]
+    if series.null_count():
+        row = int(series.is_null().arg_max() or 0)
+        raise InputError("empty label", line=row + 1, column=name)
+    return [str(value) for value in series.to_list()]
 
 
 def grid(**values: Floats | float | list[float]) -> dict[str, Floats]:

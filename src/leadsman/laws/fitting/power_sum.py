@@ -105,6 +105,14 @@ def fit(problem: PowerSum, starts: Floats, *, keep: int = 24, max_steps: int = 4
     return Optimum(theta=ends[best], value=float(values[best]))
 
 
+def polish(problem: PowerSum, theta: Floats, *, max_steps: int = 200) -> Optimum:
+    """Follow one place to its optimum."""
+    ends, values = _descend(
+        problem, theta[None].copy(), problem.delta, 0.01, max_steps, 1e-11, project=False
+    )
+    return Optimum(theta=ends[0], value=float(values[0]))
+
+
 def refit(
     problem: PowerSum,
     theta: Floats,

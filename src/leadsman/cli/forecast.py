@@ -1,0 +1,256 @@
+"""``leadsman forecast``, ``leadsman backtest`` and ``leadsman law fit|show|compare``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from leadsman.errors import InputError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from leadsman.laws.forecast import Forecast
+
+Runs = Annotated[Path, typer.Argument(help="CSV, JSONL or Parquet table of runs, or a ledger.")]
+Y = Annotated[str, typer.Option("--y", help="Column to predict.")]
+X = Annotated[
+    str,
+    typer.Option("--x", help="Inputs, with your own names if they differ: params=N,tokens=D."),
+]
+LawName = Annotated[str, typer.Option("--law", help="auto, or laws by name: chinchilla,kaplan.")]
+Seed = Annotated[int, typer.Option("--seed", help="Seed of all draws.")]
+Plot = Annotated[Path | None, typer.Option("--plot", help="Write plots to .html or .png.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the app."""
+    app.command()(forecast)
+    app.command()(backtest)
+    law = typer.Typer(help="Fit, show and compare scaling laws.", no_args_is_help=True)
+    law.command("fit")(fit)
+    law.command("show")(show)
+    law.command("compare")(compare)
+    app.add_typer(law, name="law")
+
+
+def forecast(
+    runs: Runs,
+    at: Annotated[Path, typer.Option("--at", help="Table of settings to forecast.")],
+    y: Y = "loss",
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Write the forecast (.csv, .jsonl, .parquet).")
+    ] = None,
+    x: X = "",
+    law: LawName = "auto",
+    group: Annotated[
+        str | None, typer.Option("--group", help="Column that splits runs into series.")
+    ] = None,
+    draws: Annotated[int, typer.Option("--draws", min=100, help="Predictive draws.")] = 1000,
+    seed: Seed = 0,
+    levels: Annotated[
+        str, typer.Option("--levels", help="Interval levels to print and write.")
+    ] = "0.5,0.8,0.95",
+    plot: Plot = None,
+) -> None:
+    """Forecast results at settings not yet run, with intervals checked against history."""
+    from leadsman.laws import forecast_runs
+    from leadsman.laws.plots import forecast_figure, write_figures
+
+    wanted = _levels(levels)
+    table, inputs = _read(runs, x, y)
+    points, _ = _read(at, x, None)
+    result = forecast_runs(
+        table, points, y=y, x=inputs or None, law=law, group=group, draws=draws, seed=seed
+    )
+    if out is not None:
+        _write(result.to_frame(), out)
+    if plot is not None:
+        write_figures([forecast_figure(result, table)], plot)
+    _print_forecast(result, wanted, out)
+
+
+def backtest(
+    datasets: Annotated[
+        Path | None,
+        typer.Option("--datasets", envvar="LEADSMAN_DATASETS", help="Directory of public tables."),
+    ] = None,
+    only: Annotated[str | None, typer.Option("--only", help="One data set by name.")] = None,
+    out: Annotated[Path, typer.Option("--out", help="Directory for JSON and HTML.")] = Path(
+        "backtest"
+    ),
+    workers: Annotated[int, typer.Option("--workers", help="Processes; 0 is one a core.")] = 0,
+) -> None:
+    """Forecast public runs from their small siblings, and count how often the truth was inside."""
+    from leadsman.laws.backtest.report import print_report, write_report
+    from leadsman.laws.backtest.suite import run_suite
+
+    if datasets is None:
+        raise InputError("say where the tables are: --datasets DIR, or set LEADSMAN_DATASETS")
+    result = run_suite(
+        datasets,
+        only=only,
+        workers=workers,
+        progress=lambda done, total: typer.echo(f"\r{done}/{total} cases", nl=False, err=True),
+    )
+    typer.echo("", err=True)
+    print_report(result)
+    write_report(result, out)
+    typer.echo(f"Written: {out / 'backtest.json'}, {out / 'backtest.html'}")
+
+
+def fit(
+    runs: Runs,
+    law: Annotated[str, typer.Option("--law", help="Law by name.")] = "chinchilla",
+    y: Y = "loss",
+    x: X = "",
+    seed: Seed = 0,
+    plot: Plot = None,
+) -> None:
+    """Fit one law and print its parameters with 95 % intervals."""
+    import numpy as np
+    from rich.console import Console
+    from rich.table import Table
+
+    from leadsman.laws.competition import competing, compute_of
+    from leadsman.laws.plots import fit_figures, write_figures
+
+    table, inputs = _read(runs, x, y)
+    candidate = competing(table, x=inputs or None, law=law)[0]
+    fitted = candidate.fit(table, compute_of(table, inputs or None), y=y, seed=seed)
+    draws = fitted.parameter_draws(draws=400, seed=seed)
+    view = Table(
+        "parameter", "value", "2.5 %", "97.5 %", title=f"{law} fitted on {len(table)} runs"
+    )
+    for name, value in fitted.parameters().items():
+        low, high = np.quantile(draws[name], [0.025, 0.975]) if name in draws else (value, value)
+        view.add_row(name, f"{value:.5g}", f"{low:.4g}", f"{high:.4g}")
+    Console().print(view)
+    typer.echo(f"Scatter of single runs: {fitted.noise:.3%}")
+    for warning in fitted.warnings:
+        typer.echo(f"Warning: {warning}")
+    if plot is not None:
+        write_figures(fit_figures(fitted, table, seed=seed), plot)
+
+
+def show(name: Annotated[str, typer.Argument(help="Law by name.")]) -> None:
+    """Print a law's equation, inputs, units and source."""
+    import inspect
+    import sys
+
+    from leadsman.registry import method
+
+    cls = method("law", name)
+    typer.echo(f"{cls.name}: {cls.summary()}\n")
+    typer.echo(inspect.getdoc(sys.modules[cls.__module__]) or "")
+    inputs = getattr(cls, "inputs", ())
+    typer.echo(f"\nInputs: {', '.join(inputs) if inputs else 'given to the constructor'}")
+    if cls.paper is not None:
+        typer.echo(f"Source: {cls.paper.title} ({cls.paper.year})")
+
+
+def compare(
+    runs: Runs,
+    y: Y = "loss",
+    x: X = "",
+    law: LawName = "auto",
+    seed: Seed = 0,
+) -> None:
+    """Let laws predict the larger of your own runs from the smaller ones, and rank them."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from leadsman.laws.competition.ranking import rank
+
+    table, inputs = _read(runs, x, y)
+    ranking = rank(table, y=y, x=inputs or None, law=law, seed=seed)
+    view = Table(
+        "law",
+        "way of fitting",
+        "error, %",
+        "bias, %",
+        "origins",
+        "weight",
+        title=f"Rolling origin on {len(table)} runs",
+    )
+    for row in ranking.iter_rows(named=True):
+        view.add_row(
+            row["law"],
+            row["way"],
+            f"{row['error'] * 100:.2f}",
+            f"{row['bias'] * 100:+.2f}",
+            str(row["origins"]),
+            f"{row['weight']:.2f}",
+        )
+    Console().print(view)
+
+
+def _read(path: Path, x: str, y: str | None) -> tuple[pl.DataFrame, list[str]]:
+    """A table with canonical column names, every cell that will be read checked."""
+    from leadsman.laws.table import column, read_table
+
+    rename, inputs = {}, []
+    for part in filter(None, (each.strip() for each in x.split(","))):
+        name, _, own = part.partition("=")
+        inputs.append(name)
+        rename[name] = own or name
+    table = read_table(path, rename=rename)
+    for name in [*inputs, *([y] if y else [])]:
+        column(table, name, file=path)
+    return table, inputs
+
+
+def _levels(text: str) -> list[float]:
+    try:
+        levels = [float(part) for part in text.split(",")]
+    except ValueError as error:
+        raise InputError(
+            f"{text!r} is not a list of levels such as 0.5,0.95", column="levels"
+        ) from error
+    for level in levels:
+        if not 0 < level < 1:
+            raise InputError(f"a level lies between 0 and 1, not {level}", column="levels")
+    return levels
+
+
+def _write(frame: pl.DataFrame, out: Path) -> None:
+    suffix = out.suffix.lower()
+    if suffix == ".csv":
+        frame.write_csv(out)
+    elif suffix == ".jsonl":
+        frame.write_ndjson(out)
+    elif suffix == ".parquet":
+        frame.write_parquet(out)
+    else:
+        raise InputError("forecasts are written as .csv, .jsonl or .parquet", file=out)
+
+
+def _print_forecast(result: Forecast, levels: list[float], out: Path | None) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    shown = [
+        name for name in result.points.columns if name in ("params", "tokens", "flops", "mixture")
+    ]
+    view = Table(
+        *shown,
+        "median",
+        *(f"{level:.0%}" for level in levels),
+        title=f"Forecast of {result.y} by {result.law}",
+    )
+    medians = result.quantile(0.5)
+    intervals = [result.interval(level) for level in levels]
+    for row, point in enumerate(result.points.iter_rows(named=True)):
+        cells = [
+            f"{point[name]:.3g}" if isinstance(point[name], int | float) else str(point[name])
+            for name in shown
+        ]
+        ranges = [f"{each[row, 0]:.4f} to {each[row, 1]:.4f}" for each in intervals]
+        view.add_row(*cells, f"{medians[row]:.4f}", *ranges)
+    Console().print(view)
+    for warning in dict.fromkeys(w for each in result.warnings for w in each):
+        typer.echo(f"Warning: {warning}")
+    if out is not None:
+        typer.echo(f"Written: {out}")

@@ -1,0 +1,113 @@
+"""``leadsman train``, ``leadsman sound``: one run from a recipe file, or a design of many."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from leadsman.runs import Run
+    from leadsman.train.files import Design
+    from leadsman.train.ladder import TrunkProgress
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this group."""
+    app.command("train")(train)
+    app.command("sound")(sound)
+
+
+def train(
+    recipe: Annotated[Path, typer.Argument(help="The recipe file (YAML).")],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done and how long it would take.")
+    ] = False,
+) -> None:
+    """Train one model; stopped at any moment, the same command continues exactly."""
+    from leadsman.train.defaults import explain
+    from leadsman.train.files import load_recipe_file
+
+    design = load_recipe_file(recipe)
+    for line in explain(design.recipes[0]):
+        typer.echo(f"  {line}")
+    _carry_out(design, workers=1, dry_run=dry_run)
+
+
+def sound(
+    ladder: Annotated[Path, typer.Argument(help="The ladder file (YAML).")],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done and how long it would take.")
+    ] = False,
+    workers: Annotated[int, typer.Option(help="Processes at once; 0: one a core.")] = 0,
+) -> None:
+    """Run a design of small runs into the ledger; what is finished is not redone."""
+    from leadsman.train.files import load_ladder_file
+
+    _carry_out(load_ladder_file(ladder), workers=workers, dry_run=dry_run)
+
+
+def _carry_out(design: Design, *, workers: int, dry_run: bool) -> None:
+    from leadsman.cli.watch import TerminalWatcher
+    from leadsman.engine import LocalEngine
+    from leadsman.errors import LeadsmanError
+    from leadsman.train.ladder import train_ladder
+
+    engine = LocalEngine(workers)
+    for line in describe(design, engine.workers):
+        typer.echo(f"  {line}")
+    if dry_run:
+        return
+    with TerminalWatcher() as watcher:
+
+        def show(states: Sequence[TrunkProgress]) -> None:
+            done = sum(state.tokens for state in states)
+            watcher.progress(done, sum(state.total_tokens for state in states), "training")
+
+        runs = train_ladder(design.jobs, engine, on_progress=show)
+        sets = list(dict.fromkeys(name for run in runs for name in run.bpb))
+        header = ["run", "params", "tokens", "mixture", "lr", "seed", *(f"bpb {s}" for s in sets)]
+        watcher.table("", header, [_row(run, sets) for run in runs])
+    failed = [run for run in runs if run.status == "failed"]
+    if failed:
+        raise LeadsmanError(f"{len(failed)} of {len(runs)} runs failed; {failed[0].reason}")
+
+
+def describe(design: Design, workers: int) -> list[str]:
+    """What a design will do: runs, tokens saved by branching, time, memory."""
+    from leadsman.train.cost import (
+        estimate_ladder_seconds,
+        estimate_memory_bytes,
+        machine_ratio,
+    )
+
+    recipes, jobs = design.recipes, design.jobs
+    alone = sum(recipe.tokens for recipe in recipes)
+    shared = sum(job.tokens for job in jobs)
+    nominal = estimate_ladder_seconds(jobs, workers=workers, held_out_tokens=design.held_out_tokens)
+    memory = max(estimate_memory_bytes(recipe) for recipe in recipes)
+    flops = sum(job.flops for job in jobs)
+    return [
+        f"{len(recipes)} runs from {len(jobs)} trunks: {shared:,} tokens "
+        f"({shared / alone:.0%} of training each alone), {flops:.3g} FLOPs",
+        f"about {nominal * machine_ratio() / 60:.1f} minutes here with {workers} processes "
+        f"({nominal / 60:.1f} on the reference machine)",
+        f"up to {memory / 1e9:.2g} GB of memory a process",
+    ]
+
+
+def _row(run: Run, sets: list[str]) -> list[str]:
+    recipe = run.recipe
+    assert recipe is not None
+    return [
+        run.id[:8],
+        f"{recipe.shape.non_embedding_params:,}",
+        f"{recipe.steps * recipe.batch_tokens:,}",
+        recipe.mixture.name,
+        f"{recipe.lr:g}",
+        str(recipe.seed),
+        *(f"{run.bpb[name]:.4f}" if name in run.bpb else run.status for name in sets),
+    ]

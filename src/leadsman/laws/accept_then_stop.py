@@ -1,0 +1,110 @@
+"""Loss after fine-tuning on all data, from a line through the power phase of a few small subsets.
+
+    log L(D) = a - b log D,   over the largest sizes only
+
+Lin et al., "Selecting Large Language Model to Fine-tune via Rectified Scaling Law" (2024), whose
+selection algorithm this is ("Accept then Stop"): begin with the largest sizes, accept ever smaller
+ones while they lie on the line, stop at the first that does not, because there the pre-power phase
+begins. Made for ranking models by their loss at a size a few doublings away.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from leadsman.errors import DesignError, MethodError
+from leadsman.laws.base import FittedLaw, Floats, Law
+from leadsman.laws.table import column
+from leadsman.methods import Paper
+
+
+class AcceptThenStop(Law):
+    """A straight line in log loss over log data through the power phase alone.
+
+    Args:
+        accept: sizes accepted unseen, the largest ones.
+        stop: standardised residual at which a smaller size is refused (the paper's 5); 0 keeps
+            to the first ``accept`` sizes, which is right when loss is measured far more finely
+            than the curve bends.
+
+    Columns: ``tokens`` (fine-tuning data, tokens or examples).
+
+    Raises:
+        InputError: the column is missing or not positive.
+        DesignError: fewer runs than ``accept``.
+        MethodError: ``accept`` below 3 or ``stop`` below 0.
+    """
+
+    name = "accept-then-stop"
+    paper = Paper("Selecting Large Language Model to Fine-tune via Rectified Scaling Law", 2024)
+    inputs = ("tokens",)
+
+    def __init__(self, *, accept: int = 3, stop: float = 5.0) -> None:
+        if accept < 3 or stop < 0:
+            raise MethodError(
+                f"accept must be at least 3 and stop at least 0, not {accept}, {stop}"
+            )
+        self.accept = accept
+        self.stop = stop
+
+    def fit(
+        self,
+        runs: pl.DataFrame,
+        *,
+        y: str = "loss",
+        weights: Floats | None = None,
+        seed: int = 0,
+    ) -> FittedLine:
+        """Fit on one model's losses at several data sizes."""
+        tokens, losses = column(runs, "tokens"), column(runs, y)
+        if len(tokens) < self.accept:
+            raise DesignError(
+                f"accept-then-stop needs {self.accept} data sizes, not {len(tokens)}; "
+                f"add runs at other sizes"
+            )
+        order = np.argsort(-tokens, kind="stable")
+        x, target = np.log(tokens[order]), np.log(losses[order])
+        rows = np.ones(len(x)) if weights is None else np.asarray(weights, np.float64)[order]
+        used = self.accept
+        while used < len(x):
+            line = np.polyfit(x[:used], target[:used], 1, w=np.sqrt(rows[:used]))
+            scatter = np.std(target[:used] - np.polyval(line, x[:used]))
+            if abs(target[used] - np.polyval(line, x[used])) > self.stop * scatter:
+                break
+            used += 1
+        return FittedLine(self, y, x[:used], target[:used], rows[:used])
+
+
+class FittedLine(FittedLaw):
+    """A line through the power phase; ``used`` sizes lie on it."""
+
+    def __init__(self, law: AcceptThenStop, y: str, x: Floats, target: Floats, rows: Floats):
+        self.law, self.y, self.used = law, y, len(x)
+        self._centre = float(np.average(x, weights=rows))
+        design = np.stack([np.ones(len(x)), x - self._centre], axis=1) * np.sqrt(rows)[:, None]
+        self._gram = np.linalg.inv(design.T @ design)
+        self._line = self._gram @ design.T @ (target * np.sqrt(rows))
+        wrong = target * np.sqrt(rows) - design @ self._line
+        self._freedom = len(x) - 2
+        self.noise = float(np.sqrt(np.sum(wrong**2) / self._freedom))
+
+    def parameters(self) -> dict[str, float]:
+        """Amplitude ``A`` and exponent ``b`` of L = A D^-b."""
+        level = self._line[0] - self._line[1] * self._centre
+        return {"A": float(np.exp(level)), "b": float(-self._line[1])}
+
+    def curve(self, points: pl.DataFrame) -> Floats:
+        """Best estimate of the loss, shape (n,)."""
+        x = np.log(column(points, "tokens")) - self._centre
+        return np.asarray(np.exp(self._line[0] + self._line[1] * x))
+
+    def curve_draws(self, points: pl.DataFrame, *, draws: int, seed: int) -> Floats:
+        """Draws of the line (Student's t, as its scatter is known from few sizes)."""
+        x = np.log(column(points, "tokens")) - self._centre
+        rng = np.random.default_rng(seed)
+        # More than thrice the scatter measured is not believed, however few the sizes.
+        size = np.sqrt(self._freedom / rng.chisquare(self._freedom, draws)).clip(max=3.0)
+        spread = np.linalg.cholesky(self._gram) @ rng.standard_normal((2, draws))
+        lines = self._line[:, None] + self.noise * size * spread
+        return np.asarray(np.exp(lines[0, :, None] + lines[1, :, None] * x))

@@ -1,0 +1,97 @@
+"""What is wrong with a table of runs before any law sees it: errors that stop, doubts that warn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+
+from leadsman.errors import DesignError
+from leadsman.laws.table import column
+
+MIXED_UNITS = 1e7
+"""Ratio of largest to smallest value of one input from which a change of unit is suspected."""
+
+OTHER_RATIO = 1.3
+"""Factor beyond the runs' tokens per parameter from which a point is said to differ."""
+
+SMALLEST_MODEL = 100.0
+"""A language model with fewer parameters than this is probably given in millions or billions."""
+
+
+def screen(runs: pl.DataFrame, *, y: str, x: Sequence[str]) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """Check the columns laws will read and drop rows that repeat another in every cell of them.
+
+    Args:
+        runs: the table.
+        y: column to predict.
+        x: input columns.
+
+    Returns:
+        The runs without repeats, and sentences about what looks wrong.
+
+    Raises:
+        InputError: a column is missing, or a cell is empty, not a number or not above zero.
+        DesignError: fewer than two runs.
+    """
+    for name in (y, *x):
+        column(runs, name)
+    if len(runs) < 2:
+        raise DesignError(
+            f"one run cannot show how {y} changes; add at least four runs at other settings"
+        )
+    doubts = []
+    others = [name for name in runs.columns if name not in ("id", "created", "seconds")]
+    kept = runs.unique(subset=others, maintain_order=True)
+    if len(kept) < len(runs):
+        doubts.append(f"{len(runs) - len(kept)} rows repeat another and were counted once.")
+    for name in x:
+        doubts += _unit_doubts(name, column(kept, name))
+    return kept, tuple(doubts)
+
+
+def point_doubts(
+    runs: pl.DataFrame, points: pl.DataFrame, x: Sequence[str]
+) -> list[tuple[str, ...]]:
+    """Sentences about each point: a unit that cannot be that of the runs."""
+    doubts: list[list[str]] = [[] for _ in range(len(points))]
+    for name in x:
+        known = column(runs, name)
+        middle = float(np.exp(np.log(known).mean()))
+        for row, value in enumerate(column(points, name)):
+            ratio = value / middle
+            if ratio > 1e6 or ratio < 1e-6:
+                doubts[row].append(
+                    f"{name} is {value:.3g} here but about {middle:.3g} in the runs: "
+                    f"is it in the same unit?"
+                )
+    return [tuple(each) for each in doubts]
+
+
+def ratio_doubts(runs: pl.DataFrame, points: pl.DataFrame) -> list[tuple[str, ...]]:
+    """Sentences about points whose tokens per parameter no run has, where all runs share one."""
+    known = column(runs, "tokens") / column(runs, "params")
+    asked = column(points, "tokens") / column(points, "params")
+    low, high = known.min() / OTHER_RATIO, known.max() * OTHER_RATIO
+    size = float(np.median(column(runs, "params")))
+    return [
+        ()
+        if low <= ratio <= high
+        else (
+            f"every run has about {np.median(known):.3g} tokens per parameter, this point "
+            f"{ratio:.3g}: its effect was never seen; add a run at params {size:.3g}, tokens "
+            f"{size * ratio:.3g}.",
+        )
+        for ratio in asked
+    ]
+
+
+def _unit_doubts(name: str, values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> list[str]:
+    if values.max() / values.min() > MIXED_UNITS:
+        return [
+            f"{name} goes from {values.min():.3g} to {values.max():.3g}: are all rows in one unit?"
+        ]
+    if name in ("params", "active_params", "total_params") and values.max() < SMALLEST_MODEL:
+        return [f"{name} is at most {values.max():.3g}: is it in millions or billions?"]
+    return []

@@ -1,0 +1,218 @@
+"""What training will take: seconds on a reference machine, and this machine's ratio to it.
+
+    seconds = flops / rate(width) + evaluation + compilation
+
+``rate`` is a table measured once (benchmarks/train/rates.py) on the reference machine: one of two
+cores of an AMD EPYC with AVX512-bf16, both busy with a training process of one thread, compiled,
+bf16. Estimates from the table are the same everywhere, so a design sized by them is too;
+:func:`machine_ratio` tells how long it will really take here.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from leadsman.errors import BudgetError
+from leadsman.runs import Mixture, Recipe
+from leadsman.train.defaults import LADDER_WIDTHS, default_recipe, shape_of_width
+from leadsman.train.ladder import TrunkJob, plan_trunks
+
+RATE_GFLOPS: Mapping[int, float] = {48: 54, 72: 62, 96: 62, 128: 74, 192: 104, 256: 119}
+"""FLOPs (1e9 a second) by width: one thread, its neighbour busy."""
+
+EVALUATION_GFLOPS: Mapping[int, float] = {48: 21, 72: 23, 96: 30, 128: 50, 192: 72, 256: 89}
+"""The same of the forward pass alone, which is not compiled."""
+
+COMPILE_SECONDS = 25.0
+START_SECONDS = 8.0
+LIBRARY_BYTES = 8e8
+PROBE_TOKENS_PER_SECOND = 14_000.0
+"""Tokens a second of :func:`machine_ratio`'s probe on the reference machine."""
+
+
+def estimate_seconds(recipe: Recipe, *, held_out_tokens: int = 0) -> float:
+    """Seconds of one run alone on one thread of the reference machine, without start-up.
+
+    Args:
+        recipe: the run.
+        held_out_tokens: tokens it is evaluated on at the end.
+    """
+    return recipe.flops / _rate(recipe) + _evaluation(recipe, held_out_tokens)
+
+
+def estimate_job_seconds(job: TrunkJob, *, held_out_tokens: int = 0) -> float:
+    """Seconds of a trunk with its branches on the reference machine, without compilation."""
+    recipe = job.recipes[0]
+    evaluations = len(job.recipes) * _evaluation(recipe, held_out_tokens)
+    return job.flops / _rate(recipe) + evaluations
+
+
+def estimate_ladder_seconds(
+    jobs: Sequence[TrunkJob], *, workers: int, held_out_tokens: int = 0
+) -> float:
+    """Wall-clock seconds of jobs on ``workers`` processes of one thread of the reference machine.
+
+    Jobs are handed out in order to whoever is free; a shape is compiled by the first worker that
+    meets it and loaded from the disk cache by the others.
+    """
+    busy = [START_SECONDS] * max(1, min(workers, len(jobs)))
+    compiled = set()
+    for job in jobs:
+        worker = busy.index(min(busy))
+        busy[worker] += estimate_job_seconds(job, held_out_tokens=held_out_tokens)
+        if job.use_compile and job.recipes[0].shape not in compiled:
+            compiled.add(job.recipes[0].shape)
+            busy[worker] += COMPILE_SECONDS
+    return max(busy)
+
+
+def estimate_memory_bytes(recipe: Recipe, *, device: str = "cpu") -> float:
+    """Resident bytes of one training process.
+
+    16 bytes a parameter for weights, gradients and two moments, 12 for the copy a branch is
+    forked from, activations of one micro-batch at 4 bytes, three copies of the logits, and the
+    libraries.
+    """
+    from leadsman.train.loop import micro_sequences
+
+    shape = recipe.shape
+    sequences = recipe.batch_tokens // shape.seq_len
+    tokens = micro_sequences(sequences, shape.seq_len, device) * shape.seq_len
+    kv_width = shape.kv_heads * shape.head_width
+    block = 9 * shape.width + 3 * kv_width + 4 * shape.ffn_width + 2 * shape.heads * shape.seq_len
+    activations = 4 * tokens * (shape.layers * block + 3 * shape.vocab_size)
+    return 28.0 * shape.params + activations + LIBRARY_BYTES
+
+
+def ladder_recipes(
+    mixtures: Sequence[Mixture],
+    data: str,
+    *,
+    minutes: float,
+    vocab_size: int,
+    seq_len: int,
+    seed: int,
+    workers: int = 2,
+    held_out_tokens: int = 0,
+    branches: int = 4,
+    widths: Sequence[int] = LADDER_WIDTHS,
+    precision: str | None = None,
+) -> list[Recipe]:
+    """A ladder of sizes x tokens x mixtures that takes ``minutes`` on the reference machine.
+
+    Every size gets the same largest compute ``C`` and, by halves, ``branches`` token counts;
+    ``C`` is found by bisection on :func:`estimate_ladder_seconds`.
+
+    Args:
+        mixtures: data mixtures to sound.
+        data: identity of the tokenised sources.
+        minutes: wall-clock time.
+        vocab_size, seq_len: of the models.
+        seed: of initialisation and data order.
+        workers: processes at once.
+        held_out_tokens: tokens each run is evaluated on.
+        branches: token counts a size.
+        widths: of the models, one a size.
+        precision: see :func:`~leadsman.train.defaults.default_recipe`.
+
+    Raises:
+        BudgetError: not enough for the smallest ladder.
+    """
+
+    shapes = [shape_of_width(w, vocab_size=vocab_size, seq_len=seq_len) for w in sorted(widths)]
+
+    def design(flops: float) -> list[Recipe]:
+        return [
+            default_recipe(shape, mixture, data, tokens, seed=seed, precision=precision)
+            for shape in shapes
+            for mixture in mixtures
+            for tokens in branch_tokens(flops / shape.train_flops_per_token, branches)
+        ]
+
+    def seconds(flops: float) -> float:
+        jobs = plan_trunks(design(flops), sources={}, held_out={}, ledger="", work="")
+        return estimate_ladder_seconds(jobs, workers=workers, held_out_tokens=held_out_tokens)
+
+    largest = shapes[-1]
+    low = LEAST_TOKENS * 2 ** (branches - 1) * largest.train_flops_per_token
+    if seconds(low) > minutes * 60:
+        raise BudgetError(
+            f"{minutes:g} minutes are too few for the smallest ladder of {len(mixtures)} mixtures; "
+            f"{math.ceil(seconds(low) / 6) / 10:g} are the least"
+        )
+    high = low
+    while seconds(high) < minutes * 60:
+        high *= 2
+    for _ in range(20):
+        middle = math.sqrt(low * high)
+        low, high = (middle, high) if seconds(middle) < minutes * 60 else (low, middle)
+    return design(low)
+
+
+LEAST_TOKENS = 32_768
+"""Fewest tokens of a proxy: a warm-up and a decay fit in."""
+
+
+def branch_tokens(most: float, branches: int) -> list[int]:
+    """``branches`` token counts by halves up to ``most``, each a multiple of 1024.
+
+    >>> branch_tokens(800_000, 3)
+    [199680, 399360, 799744]
+    """
+    return [int(most / 2**k) // 1024 * 1024 for k in reversed(range(branches))]
+
+
+def machine_ratio(*, seconds: float = 3.0) -> float:
+    """How much slower than the reference this machine is now: 1 is equal, 2 takes twice as long.
+
+    Args:
+        seconds: how long to try.
+    """
+    return PROBE_TOKENS_PER_SECOND / probe_tokens_per_second(seconds=seconds)
+
+
+def probe_tokens_per_second(*, seconds: float = 3.0) -> float:
+    """Tokens a second of a small model, not compiled, on random tokens with one thread."""
+    import torch
+
+    from leadsman.train.loop import build_optimizer
+    from leadsman.train.model import Decoder
+    from leadsman.train.parametrization import initialize
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        shape = shape_of_width(96, vocab_size=2048, seq_len=256)
+        recipe = default_recipe(shape, Mixture("probe", {"probe": 1}), "", 1 << 20, seed=0)
+        model = Decoder(shape)
+        initialize(model, seed=0)
+        optimizer = build_optimizer(model, recipe)
+        generator = torch.Generator().manual_seed(0)
+        ids = torch.randint(shape.vocab_size, (4, shape.seq_len + 1), generator=generator)
+        steps, began = -1, math.inf
+        while steps < 1 or time.perf_counter() - began < seconds:
+            with torch.autocast("cpu", torch.bfloat16, enabled=recipe.precision == "bf16"):
+                loss = model.loss(ids[:, :-1], ids[:, 1:])
+            torch.autograd.backward(loss)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            steps += 1
+            began = time.perf_counter() if steps == 0 else began
+        return steps * 4 * shape.seq_len / (time.perf_counter() - began)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _rate(recipe: Recipe, table: Mapping[int, float] = RATE_GFLOPS) -> float:
+    """FLOPs a second at the recipe's width, interpolated over log width."""
+    return 1e9 * float(
+        np.interp(math.log(recipe.shape.width), np.log(list(table)), list(table.values()))
+    )
+
+
+def _evaluation(recipe: Recipe, tokens: int) -> float:
+    return tokens * recipe.shape.forward_flops_per_token / _rate(recipe, EVALUATION_GFLOPS)

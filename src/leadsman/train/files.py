@@ -1,0 +1,280 @@
+"""Recipe and ladder files: one run, or a design of runs, as a person writes them.
+
+    sources: {code: data/code.jsonl, prose: data/prose.parquet}
+    held_out: {target: data/target.jsonl}
+    model: {width: 96}
+    tokens: 400_000
+    lr: 0.006                     # everything from here on may be left out
+
+A ladder file has lists where a recipe file has values (``widths``, ``tokens``, ``lrs``,
+``seeds``) and several named mixtures; it stands for every combination. Recipes that differ in
+``tokens`` only are branched from one trunk. A source is a token set, or text, which is tokenised
+once under ``out/tokens``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from leadsman.corpus import read_source
+from leadsman.errors import InputError
+from leadsman.runs import Mixture, ModelShape, Recipe, Schedule
+from leadsman.strict_yaml import Strict, load_yaml
+from leadsman.train.defaults import WARMUP_TOKENS, default_recipe, shape_of_width
+from leadsman.train.feed import data_id
+from leadsman.train.ladder import TrunkJob, plan_trunks
+from leadsman.train.tokens import TokenSet, load_tokenizer, tokenize_corpus, train_tokenizer
+
+TOKENIZER_SAMPLE_BYTES = 4_000_000
+
+
+class ModelFile(Strict):
+    """The model: a width, and what to change of the shape that follows from it."""
+
+    width: int = Field(ge=2)
+    layers: int | None = None
+    heads: int | None = None
+    kv_heads: int | None = None
+    ffn_width: int | None = None
+    tie_embeddings: bool = True
+
+
+class ScheduleFile(Strict):
+    """Learning rate over the run."""
+
+    name: Literal["wsd", "cosine", "constant"] = "wsd"
+    warmup_tokens: int = Field(WARMUP_TOKENS, ge=0)
+    decay_fraction: float = Field(0.2, gt=0, le=1)
+    final_lr_ratio: float = Field(0.0, ge=0, le=1)
+
+
+class TokenizerFile(Strict):
+    """An existing ``tokenizer.json``, or the size of one to train on the sources."""
+
+    path: str | None = None
+    vocab_size: int = Field(2048, ge=257)
+
+
+class DataFile(Strict):
+    """What recipe and ladder files share."""
+
+    sources: dict[str, str] = Field(min_length=1)
+    held_out: dict[str, str] = Field(min_length=1)
+    tokenizer: TokenizerFile = TokenizerFile()
+    out: str = Field("runs", description="directory for tokens, ledger, checkpoints and models")
+    seq_len: int = Field(256, ge=2)
+    batch_tokens: int | None = Field(None, ge=1)
+    schedule: ScheduleFile = ScheduleFile()
+    optimizer: str = "adamw"
+    weight_decay: float | None = Field(None, ge=0)
+    grad_clip: float = Field(1.0, gt=0)
+    methods: dict[str, dict[str, Any]] = Field({})
+    precision: Literal["float32", "bf16"] | None = None
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: int = Field(1, ge=1, description="threads of one run")
+    compiled: bool | None = None
+    checkpoint_seconds: float = Field(60.0, ge=0)
+
+
+class RecipeFile(DataFile):
+    """One run."""
+
+    model: ModelFile
+    mixture: dict[str, float] | None = Field(None, description="default: by tokens")
+    tokens: int = Field(ge=1)
+    lr: float | None = Field(None, gt=0)
+    seed: int = Field(0, ge=0)
+
+
+class LadderFile(DataFile):
+    """A design of runs: every combination of the lists."""
+
+    widths: list[int] = Field(min_length=1)
+    mixtures: dict[str, dict[str, float]] = Field({}, description="default: natural, by tokens")
+    tokens: list[int] = Field(min_length=1)
+    lrs: list[float] = Field([])
+    seeds: list[int] = Field([0], min_length=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Design:
+    """A file made concrete: tokens written, recipes derived, jobs laid out.
+
+    Attributes:
+        recipes: every run.
+        jobs: trunks that carry them out.
+        held_out_tokens: tokens each run is evaluated on.
+    """
+
+    recipes: list[Recipe]
+    jobs: list[TrunkJob]
+    held_out_tokens: int
+
+
+def load_recipe_file(path: Path) -> Design:
+    """Read a recipe file, tokenise what is not yet, and lay out its one run.
+
+    Raises:
+        InputError: the file, a source or a value in it cannot be; file and field are named.
+    """
+    file = load_yaml(path, RecipeFile)
+    data = _prepare(file, path)
+    model = file.model.model_dump(exclude_none=True, exclude={"width"})
+    if "heads" in model:
+        model.setdefault("kv_heads", model["heads"])
+    shape = replace(data.shape(file.model.width), **model)
+    mixture = Mixture("file", file.mixture) if file.mixture else data.natural
+    recipe = _recipe(file, data, shape, mixture, file.tokens, lr=file.lr, seed=file.seed)
+    return data.design([recipe], file, role="run", models=str(data.out / "models"))
+
+
+def load_ladder_file(path: Path) -> Design:
+    """Read a ladder file, tokenise what is not yet, and lay out its runs.
+
+    Raises:
+        InputError: the file, a source or a value in it cannot be; file and field are named.
+    """
+    file = load_yaml(path, LadderFile)
+    data = _prepare(file, path)
+    mixtures = [Mixture(name, weights) for name, weights in file.mixtures.items()]
+    lrs: list[float | None] = [*file.lrs] or [None]
+    recipes = [
+        _recipe(file, data, data.shape(width), mixture, tokens, lr=lr, seed=seed)
+        for width, mixture, tokens, lr, seed in itertools.product(
+            file.widths, mixtures or [data.natural], file.tokens, lrs, file.seeds
+        )
+    ]
+    return data.design(recipes, file, role="proxy", models="")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Data:
+    out: Path
+    sources: Mapping[str, TokenSet]
+    held_out: Mapping[str, TokenSet]
+    vocab_size: int
+    seq_len: int
+
+    @property
+    def natural(self) -> Mixture:
+        return Mixture("natural", {name: float(len(s)) for name, s in self.sources.items()})
+
+    def shape(self, width: int) -> ModelShape:
+        return shape_of_width(width, vocab_size=self.vocab_size, seq_len=self.seq_len)
+
+    def design(self, recipes: list[Recipe], file: DataFile, *, role: str, models: str) -> Design:
+        jobs = plan_trunks(
+            recipes,
+            sources={name: str(tokens.path) for name, tokens in self.sources.items()},
+            held_out={name: str(tokens.path) for name, tokens in self.held_out.items()},
+            ledger=str(self.out / "ledger"),
+            work=str(self.out / "work"),
+            role=role,
+            models=models,
+            threads=file.threads,
+            device=file.device,
+            compiled=file.compiled,
+            checkpoint_seconds=file.checkpoint_seconds,
+        )
+        held_out_tokens = sum(len(tokens) for tokens in self.held_out.values())
+        return Design(recipes=recipes, jobs=jobs, held_out_tokens=held_out_tokens)
+
+
+def _recipe(
+    file: DataFile,
+    data: _Data,
+    shape: ModelShape,
+    mixture: Mixture,
+    tokens: int,
+    *,
+    lr: float | None,
+    seed: int,
+) -> Recipe:
+    base = default_recipe(
+        shape, mixture, data_id(data.sources), tokens, seed=seed, precision=file.precision
+    )
+    return replace(
+        base,
+        lr=base.lr if lr is None else lr,
+        batch_tokens=file.batch_tokens or base.batch_tokens,
+        schedule=Schedule(**file.schedule.model_dump()),
+        optimizer=file.optimizer,
+        weight_decay=base.weight_decay if file.weight_decay is None else file.weight_decay,
+        grad_clip=file.grad_clip,
+        methods=file.methods,
+    )
+
+
+def _prepare(file: DataFile, path: Path) -> _Data:
+    """Token sets of all sources and held-out sets; text is tokenised under ``out/tokens``."""
+    out = path.parent / file.out
+    places = {
+        f"{field}.{name}": _beside(path, place)
+        for field, group in (("sources", file.sources), ("held_out", file.held_out))
+        for name, place in group.items()
+    }
+    texts = {field: place for field, place in places.items() if not _is_token_set(place)}
+    sets = {field: TokenSet(place) for field, place in places.items() if field not in texts}
+    if texts:
+        tokenizer_path = Path(
+            _beside(path, file.tokenizer.path or str(Path(file.out) / "tokenizer.json"))
+        )
+        if file.tokenizer.path is None and not tokenizer_path.exists():
+            samples = [_sample(place) for field, place in texts.items() if field[0] == "s"]
+            train_tokenizer(samples, vocab_size=file.tokenizer.vocab_size, path=tokenizer_path)
+        tokenizer = load_tokenizer(tokenizer_path)
+        for field, place in texts.items():
+            sets[field] = tokenize_corpus(
+                read_source(place), tokenizer, out / "tokens" / field, key=_key(place)
+            )
+    sizes = {tokens.manifest.vocab_size for tokens in sets.values()}
+    if len({tokens.manifest.tokenizer for tokens in sets.values()}) != 1:
+        raise InputError(
+            f"token sets come from different tokenizers (vocabularies {sorted(sizes)}); "
+            f"tokenise all with one",
+            file=path,
+            column="sources",
+        )
+    return _Data(
+        out=out,
+        sources={name: sets[f"sources.{name}"] for name in file.sources},
+        held_out={name: sets[f"held_out.{name}"] for name in file.held_out},
+        vocab_size=max(sizes),
+        seq_len=file.seq_len,
+    )
+
+
+def _beside(file: Path, place: str) -> str:
+    return place if "://" in place else str(file.parent / place)
+
+
+def _is_token_set(place: str) -> bool:
+    return Path(place, "documents.npy").exists() and Path(place, "manifest.json").exists()
+
+
+def _sample(place: str) -> Iterable[str]:
+    """The first documents of a source: enough to train a tokenizer on."""
+    size = 0
+    for batch in read_source(place):
+        for text in batch.column("text").to_pylist():
+            yield text
+            size += len(text)
+            if size >= TOKENIZER_SAMPLE_BYTES:
+                return
+
+
+def _key(place: str) -> str:
+    """Identity of local files by name, size and time of change; empty for a URL."""
+    if "://" in place:
+        return ""
+    root = Path(place)
+    files = sorted(root.rglob("*")) if root.is_dir() else sorted(root.parent.glob(root.name))
+    facts = [(str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in files if f.is_file()]
+    return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]

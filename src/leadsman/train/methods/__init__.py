@@ -1,0 +1,1 @@
+"""Training methods that change the model: one file each."""

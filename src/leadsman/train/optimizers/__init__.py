@@ -1,0 +1,1 @@
+"""Optimizers: one file each, built for a model by ``apply(model, recipe)``."""

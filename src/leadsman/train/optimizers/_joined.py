@@ -1,0 +1,53 @@
+"""Two optimizers behind one face: block matrices to one, everything else to the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from leadsman.runs import Recipe
+from leadsman.train.model import Decoder
+from leadsman.train.parametrization import param_groups
+
+
+class JoinedOptimizer(torch.optim.Optimizer):
+    """Steps several optimizers as one; ``param_groups`` are theirs, one after another."""
+
+    def __init__(self, parts: Sequence[torch.optim.Optimizer]) -> None:
+        self.parts = list(parts)
+        super().__init__([group for part in parts for group in part.param_groups], {})
+        # The base class copies groups; setting lr must reach the parts' own.
+        self.param_groups = [group for part in parts for group in part.param_groups]
+
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+        """Step each part."""
+        for part in self.parts:
+            part.step()
+
+    def state_dict(self) -> dict[str, Any]:
+        """The parts' states."""
+        return {"parts": [part.state_dict() for part in self.parts]}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """The inverse of :meth:`state_dict`."""
+        for part, state in zip(self.parts, state_dict["parts"], strict=True):
+            part.load_state_dict(state)
+        self.param_groups = [group for part in self.parts for group in part.param_groups]
+
+
+def split_groups(
+    model: Decoder, recipe: Recipe
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Parameter groups of the block matrices, and of embeddings and gains."""
+    inside = {id(param) for param in model.blocks.parameters() if param.dim() == 2}
+    blocks: list[dict[str, Any]] = []
+    rest: list[dict[str, Any]] = []
+    for group in param_groups(model, recipe):
+        for groups, wanted in ((blocks, True), (rest, False)):
+            params: list[Tensor] = [p for p in group["params"] if (id(p) in inside) is wanted]
+            if params:
+                groups.append(group | {"params": params})
+    return blocks, rest

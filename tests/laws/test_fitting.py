@@ -1,0 +1,167 @@
+"""The fitting core against scipy, closed forms and planted parameters."""
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import minimize
+from scipy.special import logsumexp
+
+from leadsman.errors import DesignError
+from leadsman.laws.chinchilla import Chinchilla
+from leadsman.laws.fitting import PowerSum, fit, log_curves, refit, robust_scale
+
+TRUE = {"E": 1.82, "A": 482.0, "alpha": 0.348, "B": 2085.0, "beta": 0.366}
+
+
+def published_runs(n=240, noise=0.01, outliers=5, seed=0):
+    rng = np.random.default_rng(seed)
+    params = 10 ** rng.uniform(7.5, 10, n)
+    tokens = params * 10 ** rng.uniform(0.5, 2.2, n)
+    loss = TRUE["E"] + TRUE["A"] / params ** TRUE["alpha"] + TRUE["B"] / tokens ** TRUE["beta"]
+    loss = loss * np.exp(noise * rng.standard_normal(n))
+    loss[:outliers] *= 1.3
+    return pl.DataFrame({"params": params, "tokens": tokens, "loss": loss})
+
+
+def problem_of(runs, delta=1e-3):
+    n = len(runs)
+    features = np.zeros((n, 3, 2))
+    features[:, 1, 0] = -np.log(runs["params"])
+    features[:, 2, 1] = -np.log(runs["tokens"])
+    return PowerSum(
+        features=features,
+        log_y=np.log(runs["loss"].to_numpy()),
+        weights=np.ones(n),
+        base=np.zeros((n, 3)),
+        power=1.0,
+        delta=delta,
+        lower=np.array([-20.0, -20, -20, 0.01, 0.01]),
+        upper=np.array([10.0, 60, 60, 3, 3]),
+        prior_mean=np.zeros(5),
+        prior_precision=np.zeros(5),
+    )
+
+
+def classical_objective(runs, delta=1e-3):
+    log_n, log_d = np.log(runs["params"].to_numpy()), np.log(runs["tokens"].to_numpy())
+    log_y = np.log(runs["loss"].to_numpy())
+
+    def value(theta):
+        e, a, b, alpha, beta = theta
+        terms = np.stack([np.full_like(log_n, e), a - alpha * log_n, b - beta * log_d])
+        size = np.abs(logsumexp(terms, axis=0) - log_y)
+        return np.where(size <= delta, size**2 / 2, delta * (size - delta / 2)).sum()
+
+    return value
+
+
+def test_same_optimum_as_nelder_mead_to_four_digits():
+    runs = published_runs()
+    grid = np.linspace(0.05, 1.2, 12)
+    optimum = fit(problem_of(runs), np.array(list(itertools.product(grid, grid))))
+    options = {"maxiter": 20000, "maxfev": 20000, "xatol": 1e-10, "fatol": 1e-14}
+    start = [0.5, 6.0, 7.0, 0.35, 0.36]
+    reference = minimize(classical_objective(runs), start, method="Nelder-Mead", options=options)
+    assert optimum.value <= reference.fun * (1 + 1e-6)
+    np.testing.assert_allclose(optimum.theta, reference.x, rtol=1e-4)
+
+
+def test_exact_runs_are_recovered_exactly():
+    fitted = Chinchilla().fit(published_runs(n=30, noise=0.0, outliers=0))
+    for name, value in fitted.parameters().items():
+        assert value == pytest.approx(TRUE[name], rel=1e-4)
+
+
+def test_outliers_do_not_move_the_robust_fit():
+    clean = Chinchilla().fit(published_runs(noise=1e-4, outliers=0)).parameters()
+    dirty = Chinchilla().fit(published_runs(noise=1e-4, outliers=5)).parameters()
+    assert dirty["alpha"] == pytest.approx(clean["alpha"], abs=2e-3)
+    assert dirty["E"] == pytest.approx(clean["E"], rel=1e-3)
+
+
+def test_refit_reaches_the_optimum_of_each_draw():
+    runs = published_runs(n=60)
+    problem = problem_of(runs)
+    grid = np.linspace(0.1, 1.0, 6)
+    starts = np.array(list(itertools.product(grid, grid)))
+    optimum = fit(problem, starts)
+    weights = np.random.default_rng(1).multinomial(60, np.full(60, 1 / 60), size=5).astype(float)
+    thetas = refit(problem, optimum.theta, weights)
+    for row, theta in zip(weights, thetas, strict=True):
+        alone = fit(replace(problem, weights=row), starts)
+        curves = log_curves(np.stack([theta, alone.theta]), problem.features)
+        np.testing.assert_allclose(curves[0], curves[1], atol=2e-4)
+
+
+@settings(max_examples=20, deadline=None)
+@given(scale=st.floats(0.1, 10), unit=st.floats(0.01, 100))
+def test_predictions_do_not_depend_on_units(scale, unit):
+    runs = published_runs(n=25, noise=0.003, outliers=0)
+    moved = runs.with_columns(pl.col("loss") * scale, pl.col("params") * unit)
+    here = Chinchilla().fit(runs).curve(runs)
+    there = Chinchilla().fit(moved).curve(moved)
+    np.testing.assert_allclose(there / scale, here, rtol=2e-3)
+
+
+def test_robust_scale_of_normal_noise():
+    residuals = 0.02 * np.random.default_rng(0).standard_normal(4000)
+    # 4,000 draws: the median's standard error is about 2 %.
+    assert robust_scale(residuals, 0) == pytest.approx(0.02, rel=0.08)
+
+
+def test_one_ratio_cannot_separate_size_from_data():
+    runs = published_runs(n=20).with_columns(tokens=pl.col("params") * 20)
+    with pytest.raises(DesignError, match=r"params and tokens change only together.*add a run at"):
+        Chinchilla().fit(runs)
+
+
+def test_too_few_runs_says_how_many_more():
+    with pytest.raises(DesignError, match="add at least 2 runs"):
+        Chinchilla().fit(published_runs(n=3, outliers=0))
+
+
+def test_a_constant_input_is_refused():
+    runs = published_runs(n=20).with_columns(params=pl.lit(1e8))
+    with pytest.raises(DesignError, match=r"params is 1e\+08 in every run"):
+        Chinchilla().fit(runs)
+
+
+def test_a_weak_exponent_is_reported_with_the_run_that_helps():
+    rng = np.random.default_rng(3)
+    params = 1e8 * np.exp(rng.uniform(-0.1, 0.1, 14))
+    tokens = 10 ** rng.uniform(9, 11, 14)
+    loss = 1.8 + 480 / params**0.35 + 2000 / tokens**0.37
+    loss = loss * np.exp(0.01 * rng.standard_normal(14))
+    fitted = Chinchilla().fit(pl.DataFrame({"params": params, "tokens": tokens, "loss": loss}))
+    assert any(
+        "alpha" in sentence and "a run at params" in sentence for sentence in fitted.warnings
+    )
+
+
+def test_priors_pull_and_bounds_hold():
+    runs = published_runs(n=12, noise=0.03, outliers=0)
+    held = Chinchilla(bounds={"alpha": (0.2, 0.3)}).fit(runs).parameters()
+    assert 0.2 <= held["alpha"] <= 0.3
+    pulled = Chinchilla(priors={"alpha": (0.9, 0.001)}).fit(runs).parameters()
+    assert pulled["alpha"] == pytest.approx(0.9, abs=0.02)
+
+
+@pytest.mark.slow
+def test_intervals_of_parameters_hold_at_the_nominal_rate():
+    """Simulation-based calibration: 200 planted tables, 80 % bootstrap intervals."""
+    inside = np.zeros(2)
+    for seed in range(200):
+        fitted = Chinchilla(delta=0.03).fit(published_runs(n=80, outliers=0, seed=seed))
+        draws = fitted.parameter_draws(draws=200, seed=seed)
+        for k, name in enumerate(("alpha", "beta")):
+            low, high = np.quantile(draws[name], [0.1, 0.9])
+            inside[k] += low <= TRUE[name] <= high
+    # Binomial(200, 0.8) has a standard deviation of 2.8 %; a Bayesian bootstrap of 80 runs is
+    # a little narrow.
+    assert (inside / 200 >= 0.69).all()
+    assert (inside / 200 <= 0.89).all()

@@ -1,0 +1,98 @@
+"""The forecast commands, end to end on small tables."""
+
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from leadsman.cli import forecast as commands
+from leadsman.errors import InputError
+
+
+@pytest.fixture
+def app():
+    app = typer.Typer()
+    commands.register(app)
+    return app
+
+
+@pytest.fixture
+def tables(tmp_path):
+    params, ratio = np.meshgrid([1e6, 3e6, 1e7, 3e7], [5.0, 20.0, 80.0])
+    runs = pl.DataFrame({"N": params.ravel(), "D": (params * ratio).ravel()})
+    runs = runs.with_columns(loss=1.8 + 40 / pl.col("N") ** 0.3 + 90 / pl.col("D") ** 0.3)
+    runs.write_csv(tmp_path / "runs.csv")
+    pl.DataFrame({"N": [1e8], "D": [2e9]}).write_csv(tmp_path / "points.csv")
+    return tmp_path
+
+
+def test_forecast_writes_points_with_quantiles(app, tables):
+    out = tables / "out.jsonl"
+    arguments = ["forecast", str(tables / "runs.csv"), "--at", str(tables / "points.csv")]
+    arguments += ["--x", "params=N,tokens=D", "--out", str(out), "--plot", str(tables / "p.html")]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    row = json.loads(out.read_text().splitlines()[0])
+    truth = 1.8 + 40 / 1e8**0.3 + 90 / 2e9**0.3
+    assert row["q025"] < truth < row["q975"]
+    assert row["mean"] == pytest.approx(truth, rel=0.03)
+    names = [
+        "mean",
+        "q025",
+        "q05",
+        "q10",
+        "q25",
+        "q50",
+        "q75",
+        "q90",
+        "q95",
+        "q975",
+        "law",
+        "warnings",
+    ]
+    assert list(row)[-12:] == names
+    page = (tables / "p.html").read_text()
+    assert "training compute (FLOPs)" in page
+
+
+def test_law_fit_prints_planted_parameters(app, tables):
+    arguments = ["law", "fit", str(tables / "runs.csv"), "--x", "params=N,tokens=D"]
+    result = CliRunner().invoke(app, [*arguments, "--plot", str(tables / "fit.html")])
+    assert result.exit_code == 0, result.output
+    assert "alpha" in result.output
+    assert "1.8" in result.output
+    assert "isoFLOP" in (tables / "fit.html").read_text()
+
+
+def test_law_show_prints_the_equation(app):
+    result = CliRunner().invoke(app, ["law", "show", "chinchilla"])
+    assert "A / N^alpha" in result.output
+    assert "Hoffmann" in result.output
+
+
+def test_law_compare_ranks_the_law_that_made_the_runs_first(app, tables):
+    arguments = ["law", "compare", str(tables / "runs.csv"), "--x", "params=N,tokens=D"]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    first = next(line for line in result.output.splitlines() if "d0." in line)
+    assert "chinchilla" in first or "over-training" in first
+
+
+def test_a_bad_level_and_a_bad_ending_are_refused(app, tables):
+    base = ["forecast", str(tables / "runs.csv"), "--at", str(tables / "points.csv")]
+    base += ["--x", "params=N,tokens=D"]
+    wrong = CliRunner().invoke(app, [*base, "--levels", "95"])
+    assert isinstance(wrong.exception, InputError)
+    wrong = CliRunner().invoke(app, [*base, "--out", str(tables / "out.xlsx")])
+    assert isinstance(wrong.exception, InputError)
+    assert "forecasts are written as" in str(wrong.exception)
+
+
+def test_backtest_needs_tables(app, monkeypatch):
+    monkeypatch.delenv("LEADSMAN_DATASETS", raising=False)
+    result = CliRunner().invoke(app, ["backtest"])
+    assert isinstance(result.exception, InputError)
+    assert "LEADSMAN_DATASETS" in str(result.exception)
