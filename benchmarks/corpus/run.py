@@ -157,8 +157,9 @@ def table(results: dict[str, Any]) -> str:
         "| job | tool | seconds | CPU seconds | peak memory | removed | CPU ratio to ours |",
         "|---|---|---|---|---|---|---|",
     ]
+    finders = ("ours_dedup", "rensa", "datasketch", "datatrove")
     jobs = [
-        ("near-duplicates, 5-word shingles, 14 x 8", "ours_dedup", ("ours_dedup", "rensa", "datasketch", "datatrove")),
+        ("near-duplicates, 5-word shingles, 14 x 8", "ours_dedup", finders),
         ("DSIR: read, fit, weigh, resample, write", "ours_dsir", ("ours_dsir", "dsir_package")),
         ("decontamination against 10,000 items", "ours_decontaminate", ("ours_decontaminate",)),
     ]  # fmt: skip
