@@ -21,7 +21,7 @@ from leadsman.runs import Mixture, Recipe
 from leadsman.train.defaults import LADDER_WIDTHS, default_recipe, shape_of_width
 from leadsman.train.ladder import TrunkJob, plan_trunks
 
-RATE_GFLOPS: Mapping[int, float] = {48: 54, 72: 62, 96: 62, 128: 74, 192: 104, 256: 119}
+RATE_GFLOPS: Mapping[int, float] = {48: 54, 72: 64, 96: 55, 128: 74, 192: 104, 256: 119}
 """FLOPs (1e9 a second) by width: one thread, its neighbour busy."""
 
 EVALUATION_GFLOPS: Mapping[int, float] = {48: 21, 72: 23, 96: 30, 128: 50, 192: 72, 256: 89}
