@@ -1,19 +1,15 @@
 """The demo at several seeds: does the forecast hold, and does selection pay?
 
     python -m benchmarks.demo_seeds --seeds 0 1 2 3 4 --out DIR     (about 12 minutes a seed)
-    python -m benchmarks.demo_seeds --out DIR --reforecast          (after a change to the laws)
 
 Each seed is a whole demo (its own text sample, target split, weights and order) in DIR/seed-N;
-one that is finished is not run again. With --reforecast the real runs are set aside, the forecast
-is made again from the soundings alone, and then scored; where it chooses another recipe than
-before, that one is trained. Results go to demo_seeds.json beside this file.
+one that is finished is only read. Results go to demo_seeds.json beside this file.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import subprocess
 import sys
 import time
@@ -34,32 +30,6 @@ def run_demo(directory: Path, seed: int, minutes: float) -> float:
     command = [sys.executable, "-m", "leadsman", "demo", "--out", str(directory)]
     subprocess.run([*command, "--seed", str(seed), "--minutes", str(minutes)], check=True)
     return time.perf_counter() - began
-
-
-def set_aside(directory: Path) -> dict[Path, Path]:
-    """Move the real runs out of sight and forget their forecasts; where they were and are."""
-    work = directory / "work"
-    for stale in (work / "plan.json", work / "stages/forecast.json"):
-        stale.unlink(missing_ok=True)
-    for folder in ("forecasts", "scores"):
-        shutil.rmtree(work / "ledger" / folder, ignore_errors=True)
-    moved = {}
-    for run in Ledger(str(work / "ledger")):
-        if run.role != "proxy" and run.recipe is not None:
-            home = work / "ledger/runs" / run.id
-            moved[home] = work / "aside" / run.id
-            moved[home].parent.mkdir(exist_ok=True)
-            home.rename(moved[home])
-    return moved
-
-
-def reforecast(directory: Path) -> None:
-    """Forecast again from the soundings alone, then bring the real runs back."""
-    moved = set_aside(directory)
-    command = [sys.executable, "-m", "leadsman", "plan", str(directory / "leadsman.yaml")]
-    subprocess.run(command, check=True)
-    for home, aside in moved.items():
-        aside.rename(home)
 
 
 def result_of(directory: Path) -> dict[str, Any]:
@@ -137,14 +107,12 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--minutes", type=float, default=6.0)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--reforecast", action="store_true")
     options = parser.parse_args()
     seconds, results = {}, {}
     for seed in options.seeds:
         directory = options.out / f"seed-{seed}"
-        if options.reforecast:
-            reforecast(directory)
-        seconds[seed] = round(run_demo(directory, seed, options.minutes), 1)
+        if not (directory / "report.html").exists():
+            seconds[seed] = round(run_demo(directory, seed, options.minutes), 1)
         results[seed] = result_of(directory)
     told = {
         "machine": machine(*PACKAGES),
