@@ -12,7 +12,6 @@ and started again, it continues from there, and runs finished in the ledger are 
 
 from __future__ import annotations
 
-import io
 import json
 import math
 import threading
@@ -27,6 +26,8 @@ from leadsman.engine import Engine
 from leadsman.errors import InputError, LeadsmanError
 from leadsman.files import Directory
 from leadsman.runs import Ledger, Recipe, Run
+from leadsman.train.checkpoint import load_checkpoint, save_checkpoint
+from leadsman.train.device import check_memory, resolve_device
 from leadsman.train.provenance import device_name, now, peak_memory_bytes, versions
 from leadsman.train.schedule import shared_steps
 from leadsman.train.tokens import TokenSet
@@ -347,78 +348,6 @@ class _Trunk:
             created=now(),
         )
         self.ledger.add(run, curve=trainer.curve.frame())
-
-
-def save_checkpoint(work: Directory, name: str, content: Mapping[str, Any]) -> None:
-    """Write a checkpoint, all or nothing."""
-    import torch
-
-    buffer = io.BytesIO()
-    torch.save(dict(content), buffer)
-    work.write(name, buffer.getvalue())
-
-
-def load_checkpoint(work: Directory, name: str, trunk_id: str, *, device: str) -> dict[str, Any]:
-    """Read a checkpoint.
-
-    Raises:
-        InputError: it is truncated, or of another recipe.
-    """
-    import torch
-
-    try:
-        saved = torch.load(io.BytesIO(work.read(name)), map_location=device, weights_only=True)
-        found = saved["trunk_id"]
-    except Exception as error:  # torch raises a dozen kinds for a damaged file
-        raise InputError(
-            "not a whole checkpoint (truncated?); delete it to start this run from the beginning",
-            file=work.path(name),
-        ) from error
-    if found != trunk_id:
-        raise InputError(
-            f"checkpoint of another recipe ({found}, not {trunk_id}); delete it, or give this run "
-            f"a work directory of its own",
-            file=work.path(name),
-        )
-    return dict(saved)
-
-
-def resolve_device(name: str) -> str:
-    """``auto`` to ``cuda`` or ``cpu``.
-
-    Raises:
-        InputError: CUDA is asked for and not there, or the name is unknown.
-    """
-    import torch
-
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if name not in ("cpu", "cuda"):
-        raise InputError(f"{name!r} is not a device; choose auto, cpu or cuda", column="device")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise InputError(
-            "cuda is asked for, but torch sees no CUDA device here; use auto or cpu",
-            column="device",
-        )
-    return name
-
-
-def check_memory(recipe: Recipe, device: str) -> None:
-    """Refuse a run that will not fit, before it starts.
-
-    Raises:
-        InputError: the estimate is above the memory of the machine or device; both are told.
-    """
-    from leadsman.train.cost import estimate_memory_bytes
-    from leadsman.train.provenance import memory_bytes
-
-    needed, there = estimate_memory_bytes(recipe, device=device), memory_bytes(device)
-    if needed > there:
-        raise InputError(
-            f"about {needed / 1e9:.3g} GB of memory are needed and {device} has "
-            f"{there / 1e9:.3g} GB; lower the width, layers, seq_len or vocab_size",
-            column="shape",
-        )
 
 
 def _steps(recipes: Sequence[Recipe]) -> int:

@@ -1,0 +1,44 @@
+"""Which device a run is on, and whether it fits there."""
+
+from __future__ import annotations
+
+from leadsman.errors import InputError
+from leadsman.runs import Recipe
+
+
+def resolve_device(name: str) -> str:
+    """``auto`` to ``cuda`` or ``cpu``.
+
+    Raises:
+        InputError: CUDA is asked for and not there, or the name is unknown.
+    """
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name not in ("cpu", "cuda"):
+        raise InputError(f"{name!r} is not a device; choose auto, cpu or cuda", column="device")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise InputError(
+            "cuda is asked for, but torch sees no CUDA device here; use auto or cpu",
+            column="device",
+        )
+    return name
+
+
+def check_memory(recipe: Recipe, device: str) -> None:
+    """Refuse a run that will not fit, before it starts.
+
+    Raises:
+        InputError: the estimate is above the memory of the machine or device; both are told.
+    """
+    from leadsman.train.cost import estimate_memory_bytes
+    from leadsman.train.provenance import memory_bytes
+
+    needed, there = estimate_memory_bytes(recipe, device=device), memory_bytes(device)
+    if needed > there:
+        raise InputError(
+            f"about {needed / 1e9:.3g} GB of memory are needed and {device} has "
+            f"{there / 1e9:.3g} GB; lower the width, layers, seq_len or vocab_size",
+            column="shape",
+        )
