@@ -22,8 +22,6 @@ SEQ_LEN = 256
 REFERENCE_WORKERS = 2
 HELD_OUT_TOKENS = 60_000
 """Nominal size of the evaluation set, for the time its evaluation takes."""
-RESERVE = 0.1
-"""Share of the minutes left free: the table of speeds is not this machine."""
 BRANCHES = (4, 3, 2)
 """Token counts a size: as many as the time allows."""
 FINAL_RATIO = 8.25
@@ -52,7 +50,7 @@ def sounding_recipes(
             return ladder_recipes(
                 mixtures,
                 data,
-                minutes=spec.minutes * (1 - RESERVE),
+                minutes=spec.minutes,
                 vocab_size=vocab_size,
                 seq_len=SEQ_LEN,
                 seed=seed,
