@@ -7,7 +7,6 @@ from leadsman.errors import BudgetError
 from leadsman.runs import Mixture
 from leadsman.train import cost
 from leadsman.train.cost import (
-    RESERVE,
     estimate_job_seconds,
     estimate_ladder_seconds,
     estimate_seconds,
@@ -35,7 +34,7 @@ def test_a_ladder_takes_the_minutes_it_was_given():
         recipes = ladder(minutes, held_out_tokens=50_000)
         seconds = estimate_ladder_seconds(jobs_of(recipes), workers=2, held_out_tokens=50_000)
         # List scheduling jumps when a job moves to the other worker: a few per cent are left.
-        assert 0.93 * (1 - RESERVE) * 60 * minutes < seconds <= (1 - RESERVE) * 60 * minutes
+        assert 0.93 * 60 * minutes < seconds <= 60 * minutes
 
 
 def test_a_ladder_has_equal_top_compute_and_shared_trunks():

@@ -29,8 +29,6 @@ EVALUATION_GFLOPS: Mapping[int, float] = {48: 21, 72: 23, 96: 30, 128: 50, 192: 
 
 COMPILE_SECONDS = 25.0
 START_SECONDS = 8.0
-RESERVE = 0.1
-"""Share of a ladder's minutes left free: the table of speeds is not this machine."""
 LIBRARY_BYTES = 8e8
 PROBE_TOKENS_PER_SECOND = 14_000.0
 """Tokens a second of :func:`machine_ratio`'s probe on the reference machine."""
@@ -141,11 +139,11 @@ def ladder_recipes(
 
     largest = shapes[-1]
     low = LEAST_TOKENS * 2 ** (branches - 1) * largest.train_flops_per_token
-    allowed = minutes * 60 * (1 - RESERVE)
+    allowed = minutes * 60
     if seconds(low) > allowed:
         raise BudgetError(
             f"{minutes:g} minutes are too few for the smallest ladder of {len(mixtures)} mixtures; "
-            f"{math.ceil(seconds(low) / (1 - RESERVE) / 6) / 10:g} are the least"
+            f"{math.ceil(seconds(low) / 6) / 10:g} are the least"
         )
     high = low
     while seconds(high) < allowed:
