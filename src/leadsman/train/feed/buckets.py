@@ -8,8 +8,8 @@ make a bucket; a step reads ``batch_tokens`` from one bucket, so attention costs
 are long, and never crosses from one to another.
 
 A run goes in cycles of ``cycle_tokens``. In each, buckets appear in proportion to their tokens
-(exact to one batch), in an order drawn without replacement with odds by length. With K buckets,
-k = 0 the shortest, the odds are
+(exact to one batch), in an order drawn without replacement, where each batch left in the cycle has
+odds by its length. With K buckets, k = 0 the shortest, the odds are
 
     natural 1      grow-linear K - k      grow-p2 2^(K-1-k)      grow-p100 100^(K-1-k)
     shrink-p100 100^k
@@ -139,7 +139,7 @@ class BucketFeed:
         generator = np.random.default_rng([self.recipe.seed, name_key("curriculum"), cycle])
         order = np.empty(self._cycle_steps, dtype=np.int64)
         for place in range(self._cycle_steps):
-            chances = np.where(due > 0, odds, 0.0)
+            chances = due * odds
             order[place] = generator.choice(len(due), p=chances / chances.sum())
             due[order[place]] -= 1
         return order
@@ -217,7 +217,7 @@ def bucket_lengths(packing: Packing, seq_len: int) -> list[int]:
 
 
 def bucket_odds(curriculum: str, count: int) -> NDArray[np.float64]:
-    """Odds of each bucket, shortest first, while it has batches left in the cycle.
+    """Odds of each batch left in the cycle, by its bucket, shortest first.
 
     >>> bucket_odds("grow-p2", 3).tolist()
     [4.0, 2.0, 1.0]
