@@ -1,5 +1,6 @@
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -60,7 +61,7 @@ DESIGN = SweepDesign(methods=("dsir",), amounts=(0.05, 0.2, 0.8), seeds=2)
 
 
 def test_the_planted_amount_is_best_and_more_is_marked_as_worse(tmp_path, raw, target):
-    report = sweep(raw, target, tmp_path / "out", DESIGN)
+    report = sweep(raw, target, tmp_path / "out", replace(DESIGN, seeds=4))
     losses = [report.cell("dsir", "own size", amount).bpb for amount in (0.05, 0.2, 0.8)]
     assert losses[1] == min(losses)
     assert report.cell("dsir", "own size", 0.2).worse_than is None
@@ -159,16 +160,28 @@ def test_equal_compute_trains_on_equal_bytes(raw):
 
 
 def test_the_standard_error_of_a_difference_covers_the_truth():
-    # Planted: units of unequal size, a seed effect and unit noise; 95 % intervals over 400 worlds.
+    # Planted: units of unequal size, a seed effect and unit noise, in 400 worlds.
     generator = np.random.default_rng(0)
     sizes = generator.integers(200, 2000, 60).astype(float)
     inside = []
     for _ in range(400):
         unit = generator.normal(0.1, 0.05, 60) * sizes
         seed_effect = generator.normal(0, 0.01, (5, 1)) * sizes
-        gap, error = difference(unit + seed_effect, np.zeros((5, 60)), sizes)
-        inside.append(abs(gap - 0.1 / np.log(2)) < 2 * error)
+        found = difference(unit + seed_effect, np.zeros((5, 60)), sizes)
+        inside.append(abs(found.gap - 0.1 / np.log(2)) < 2 * found.error)
     assert 0.9 < np.mean(inside) <= 1.0
+
+
+def test_noise_alone_is_seldom_called_worse():
+    # Two arms without a true difference, noise over seeds only; chance is 0.5 % by design, and
+    # two standard errors of three seeds would be exceeded in 9 %.
+    generator = np.random.default_rng(1)
+    sizes = np.full(40, 1000.0)
+    worse = [
+        difference(generator.normal(0, 10, (3, 1)) + np.zeros((3, 40)), np.zeros((3, 40)), sizes)
+        for _ in range(2000)
+    ]
+    assert np.mean([found.worse for found in worse]) < 0.01
 
 
 def test_the_split_depends_on_ids_alone(tmp_path, target):

@@ -18,6 +18,7 @@ vectors of one cluster; all vectors lie in files that are mapped.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -201,7 +202,7 @@ def _embed_shard(part: int, *, corpus: Corpus, job: Job, embedding: Embedding) -
 
 
 def _clusters(documents: int) -> int:
-    return max(round(float(documents) ** 0.5), -(-documents // _MAX_CLUSTER), 1)
+    return max(math.isqrt(documents), -(-documents // _MAX_CLUSTER), 1)
 
 
 def _copies(vectors: _Vectors, place: Ints, threshold: float) -> tuple[Ints, Vectors]:

@@ -5,7 +5,9 @@
     a - b      mean over seeds of the difference; its standard error from two parts,
                se^2 = var_seeds(a - b) / seeds + var_documents(a - b) / documents
 
-An amount is *worse than a smaller one* if it loses by more than two standard errors.
+An amount is *worse than a smaller one* if it loses by more than Student's t allows one side of
+chance in two hundred, with Welch's degrees of freedom: with few seeds that is many standard
+errors.
 """
 
 from __future__ import annotations
@@ -17,11 +19,12 @@ from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import t as student
 
 from leadsman.select.sweep.design import NEAREST_SOURCE, RANDOM, Arm, SweepDesign, View
 
 Floats = npt.NDArray[np.float64]
-LIMIT = 2.0
+CHANCE = 0.005
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +39,8 @@ class Cell:
         against_random: bpb less that of *random* at the same amount.
         against_random_se: its standard error.
         worse_than: the smaller amount that is better, if there is one; ``None`` else.
-        worse_by, worse_by_se: by how much, bits per byte, and its standard error.
+        worse_by, worse_by_se: by how much, bits per byte, and its standard error. Standard errors
+            are ``None`` where nothing tells them (one seed, one held-out unit).
     """
 
     method: str
@@ -47,10 +51,10 @@ class Cell:
     bpb: float
     seed_sd: float | None
     against_random: float
-    against_random_se: float
+    against_random_se: float | None
     worse_than: float | None
     worse_by: float
-    worse_by_se: float
+    worse_by_se: float | None
 
 
 @dataclass(frozen=True)
@@ -104,7 +108,7 @@ def summarise(
         worse = _worse_than(
             {a: nats[view, method, a] for a in design.all_amounts if a < amount}, values, sizes
         )
-        gain, gain_se = difference(values, nats[view, RANDOM, amount], sizes)
+        gain = difference(values, nats[view, RANDOM, amount], sizes)
         cells.append(
             Cell(
                 method=method,
@@ -114,33 +118,66 @@ def summarise(
                 text_bytes=float(np.mean([arm["bytes"] for arm in arms])),
                 bpb=float(losses.mean()),
                 seed_sd=float(losses.std(ddof=1)) if len(losses) > 1 else None,
-                against_random=gain,
-                against_random_se=gain_se,
+                against_random=gain.gap,
+                against_random_se=_told(gain.error),
                 worse_than=worse[0],
                 worse_by=worse[1],
-                worse_by_se=worse[2],
+                worse_by_se=_told(worse[2]),
             )
         )
     told = {name: value for name, value in facts.items() if name != "unit_bytes"}
     return SweepReport(asdict(design), told, cells, _findings(design, cells, nats, sizes))
 
 
-def difference(one: Floats, other: Floats, sizes: Floats) -> tuple[float, float]:
-    """Mean difference of two arms in bits per byte, and its standard error.
+@dataclass(frozen=True)
+class Difference:
+    """How much one arm loses more than another.
+
+    Attributes:
+        gap: bits per byte.
+        error: its standard error.
+        limit: how many standard errors are more than chance.
+    """
+
+    gap: float
+    error: float
+    limit: float
+
+    @property
+    def worse(self) -> bool:
+        """Whether the first arm is surely worse."""
+        return self.gap > self.limit * self.error
+
+    @property
+    def better(self) -> bool:
+        """Whether the first arm is surely better."""
+        return self.gap < -self.limit * self.error
+
+
+def difference(one: Floats, other: Floats, sizes: Floats) -> Difference:
+    """Mean difference of two arms.
 
     Args:
         one, other: nats, shape (seeds, units); the same seed selects by the same target part.
         sizes: bytes of each unit, shape (units,).
     """
     gaps = _bpb(one, sizes) - _bpb(other, sizes)
-    variance = float(gaps.var(ddof=1) / len(gaps)) if len(gaps) > 1 else 0.0
-    units = len(sizes)
+    seeds, units = one.shape
+    parts = []
+    if seeds > 1:
+        parts.append((float(gaps.var(ddof=1) / seeds), seeds - 1))
     if units > 1:
         # A ratio of sums: linearised, its residuals are d_i - (sum d / sum b) b_i.
         per_unit = (one - other).mean(axis=0) / math.log(2)
         residuals = per_unit - per_unit.sum() / sizes.sum() * sizes
-        variance += float(units * residuals.var(ddof=1) / sizes.sum() ** 2)
-    return float(gaps.mean()), math.sqrt(variance)
+        parts.append((float(units * residuals.var(ddof=1) / sizes.sum() ** 2), units - 1))
+    variance = sum(part for part, _ in parts)
+    spread = sum(part**2 / freedom for part, freedom in parts)
+    if not parts:
+        return Difference(float(gaps.mean()), math.inf, 1.0)
+    freedom = variance**2 / spread if spread > 0 else math.inf
+    limit = float(student.ppf(1 - CHANCE, freedom)) if spread > 0 else 0.0
+    return Difference(float(gaps.mean()), math.sqrt(variance), limit)
 
 
 def _bpb(nats: Floats, sizes: Floats) -> Floats:
@@ -154,8 +191,17 @@ def _worse_than(
     if not smaller:
         return None, 0.0, 0.0
     best = min(smaller, key=lambda amount: smaller[amount].sum())
-    gap, error = difference(values, smaller[best], sizes)
-    return (best if gap > LIMIT * error else None), gap, error
+    found = difference(values, smaller[best], sizes)
+    return (best if found.worse else None), found.gap, found.error
+
+
+def _told(error: float) -> float | None:
+    """A standard error for JSON, which has no infinity."""
+    return error if math.isfinite(error) else None
+
+
+def _pm(error: float | None) -> str:
+    return "" if error is None else f" ± {error:.4f}"
 
 
 def _findings(
@@ -170,35 +216,37 @@ def _findings(
         mine = [cell for cell in own if cell.method == method]
         best = min(mine, key=lambda cell: cell.bpb)
         later = [cell for cell in mine if cell.amount > best.amount]
-        sentence = f"{method}: best at {best.amount:g} of the pool, {best.bpb:.4f} bits per byte"
+        where = "with everything" if best.amount == 1 else f"at {best.amount:g} of the pool"
+        sentence = f"{method}: best {where}, {best.bpb:.4f} bits per byte"
         worse = [cell for cell in later if cell.worse_than is not None]
         if worse:
+            last = worse[-1]
             sentence += (
-                f"; more is worse: {worse[-1].amount:g} loses {worse[-1].worse_by:.4f} "
-                f"± {worse[-1].worse_by_se:.4f}"
+                f"; more is worse: {last.amount:g} loses {last.worse_by:.4f}"
+                f"{_pm(last.worse_by_se)} against {last.worse_than:g}"
             )
-        elif not later:
+        elif not later and best.amount < 1:
             sentence += "; more was not tried and may be better still"
-        if method != RANDOM:
-            sentence += (
-                f"; {best.against_random:+.4f} ± {best.against_random_se:.4f} against random"
-            )
+        if method != RANDOM and best.amount < 1:
+            sentence += f"; {best.against_random:+.4f}{_pm(best.against_random_se)} against random"
         found.append(sentence)
     best = min(own, key=lambda cell: cell.bpb)
     trivial = min(
         (cell for cell in own if cell.method == NEAREST_SOURCE), key=lambda cell: cell.bpb
     )
     if best.method == NEAREST_SOURCE:
-        found.append("nothing beats taking the most similar source whole")
+        found.append("nothing beats taking the most similar source first")
+    elif best.amount == 1:
+        found.append("nothing beats taking everything")
     else:
-        gap, error = difference(
+        gap = difference(
             nats["own size", best.method, best.amount],
             nats["own size", NEAREST_SOURCE, trivial.amount],
             sizes,
         )
-        verdict = "beats" if gap < -LIMIT * error else "is not surely better than"
+        verdict = "beats" if gap.better else "is not surely better than"
         found.append(
-            f"{best.method} at {best.amount:g} {verdict} the most similar source at "
-            f"{trivial.amount:g}: {gap:+.4f} ± {error:.4f}"
+            f"{best.method} at {best.amount:g} {verdict} the most similar source at its best, "
+            f"{trivial.amount:g}: {gap.gap:+.4f}{_pm(_told(gap.error))}"
         )
     return found
