@@ -4,12 +4,15 @@ from leadsman.runs.batches import BatchPlan
 from leadsman.runs.ledger import Ledger
 from leadsman.runs.recipe import MODEL_VERSION, Mixture, Packing, Recipe, Schedule
 from leadsman.runs.registered import ForecastScore, RegisteredForecast
+from leadsman.runs.registered_book import ForecastBook
+from leadsman.runs.registered_record import TrackRecord
 from leadsman.runs.run import Run, RunStatus
 from leadsman.runs.shape import ModelShape
 
 __all__ = [
     "MODEL_VERSION",
     "BatchPlan",
+    "ForecastBook",
     "ForecastScore",
     "Ledger",
     "Mixture",
@@ -20,4 +23,5 @@ __all__ = [
     "Run",
     "RunStatus",
     "Schedule",
+    "TrackRecord",
 ]
