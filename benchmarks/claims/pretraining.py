@@ -6,8 +6,9 @@
 
 ``work`` trains what is not yet in the ledger under ``--out``; any number of workers at once, each
 killed and started again as one likes. ``speed`` times every method, one after another on an
-otherwise idle machine. ``collect`` writes ``pretraining.json``; ``python -m benchmarks.claims.page``
-makes ``docs/claims.md`` of it. ``DIR`` of ``--corpora`` holds Parquet files with a column ``text``.
+otherwise idle machine. ``collect`` writes ``pretraining.json``, of which
+``python -m benchmarks.claims.page`` makes ``docs/claims.md``. The directory of ``--corpora`` holds
+Parquet files with a column ``text``.
 """
 
 from __future__ import annotations
@@ -150,9 +151,7 @@ class Bench:
         jobs = plan_trunks(
             [recipe],
             sources={name: str(path) for name, path in self.sources.items()},
-            held_out={
-                name: str(self.out / "tokens" / f"{name}.held_out") for name in self.sources
-            },
+            held_out={name: str(self.out / "tokens" / f"{name}.held_out") for name in self.sources},
             ledger=str(self.out / "ledger"),
             work=str(self.out / "work"),
             device="cpu",

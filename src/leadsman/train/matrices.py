@@ -9,20 +9,20 @@ from __future__ import annotations
 from leadsman.runs import ModelShape
 
 
-def row_parts(shape: ModelShape, kind: str) -> tuple[int, ...]:
+def row_parts(shape: ModelShape, kind: str) -> list[int]:
     """Rows of the matrices that stand in the block parameter ``kind``, top to bottom.
 
     >>> shape = ModelShape(layers=1, width=64, heads=4, kv_heads=2, ffn_width=192,
     ...                    vocab_size=1000, seq_len=256)
     >>> row_parts(shape, "qkv"), row_parts(shape, "down")
-    ((64, 32, 32), (64,))
+    ([64, 32, 32], [64])
     """
     kv_width = shape.kv_heads * shape.head_width
     return {
-        "qkv": (shape.width, kv_width, kv_width),
-        "attention_out": (shape.width,),
-        "gate_up": (shape.ffn_width, shape.ffn_width),
-        "down": (shape.width,),
+        "qkv": [shape.width, kv_width, kv_width],
+        "attention_out": [shape.width],
+        "gate_up": [shape.ffn_width, shape.ffn_width],
+        "down": [shape.width],
     }[kind]
 
 

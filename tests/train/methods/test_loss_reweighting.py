@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from leadsman.errors import MethodError
-from leadsman.train.methods.loss_reweighting import LossReweighting
 from leadsman.train.loop import Trainer
+from leadsman.train.methods.loss_reweighting import LossReweighting
 
 LOSSES = torch.tensor([1.0, 3.0, 2.0, 1.5, 2.6])
 H = np.array([-1.0, 1.0, 0.0, -0.5, 0.6])

@@ -108,7 +108,7 @@ def test_two_methods_that_change_the_model_are_refused(new_recipe, token_sets):
 
 def test_momentum_reset_is_adamws(new_recipe, token_sets):
     recipe = new_recipe(optimizer="lion", methods={"low_rank": {"rank": 8}})
-    with pytest.raises(MethodError, match="low_rank resets AdamW's moments, .* lion"):
+    with pytest.raises(MethodError, match=r"low_rank resets AdamW's moments, .* lion"):
         Trainer(recipe, token_sets)
 
 

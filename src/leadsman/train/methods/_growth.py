@@ -20,14 +20,20 @@ def narrower(shape: ModelShape, width: int) -> ModelShape:
         MethodError: the ratio is not whole, or does not divide heads and hidden size.
     """
     factor, rest = divmod(shape.width, width)
-    whole = {"heads": shape.heads, "kv_heads": shape.kv_heads, "ffn_width": shape.ffn_width}
-    bad = [f"{name} {value}" for name, value in whole.items() if value % max(factor, 1)]
+    sides = {"heads": shape.heads, "kv_heads": shape.kv_heads, "ffn_width": shape.ffn_width}
+    bad = [f"{name} {value}" for name, value in sides.items() if value % max(factor, 1)]
     if rest or bad:
         raise MethodError(
             f"width {width} does not grow into width {shape.width}: the ratio must be whole and "
             f"divide heads, kv_heads and ffn_width{' (' + ', '.join(bad) + ')' if bad else ''}"
         )
-    return replace(shape, width=width, **{name: v // factor for name, v in whole.items()})
+    return replace(
+        shape,
+        width=width,
+        heads=shape.heads // factor,
+        kv_heads=shape.kv_heads // factor,
+        ffn_width=shape.ffn_width // factor,
+    )
 
 
 @torch.no_grad()
@@ -66,7 +72,7 @@ def widen(model: Decoder, factor: int, *, seed: int) -> Decoder:
         elif kind == "head":
             made = _shared_out(value, factor, generator)
         else:
-            parts = value.split(row_parts(small, kind))
+            parts = torch.split(value, row_parts(small, kind))
             made = torch.cat([_shared_out(p.repeat(factor, 1), factor, generator) for p in parts])
         param.copy_(made)
     return wide
@@ -75,9 +81,11 @@ def widen(model: Decoder, factor: int, *, seed: int) -> Decoder:
 def _shared_out(weight: Tensor, factor: int, generator: torch.Generator) -> Tensor:
     """``[rows, columns]`` to ``[rows, factor * columns]`` with the same sum over the copies."""
     rows, columns = weight.shape
-    noise = torch.empty(rows, factor, columns).normal_(generator=generator).to(weight.device)
-    noise = (noise - noise.mean(dim=1, keepdim=True)) * weight.square().mean().sqrt() * factor**-0.5
-    return (weight[:, None, :] / factor + noise).flatten(1)
+    noise = torch.randn(rows, factor, columns, generator=generator).to(weight.device)
+    size = float(weight.square().mean()) ** 0.5 * factor**-0.5
+    noise = (noise - noise.mean(dim=1, keepdim=True)) * size
+    made: Tensor = weight[:, None, :] / factor + noise
+    return made.flatten(1)
 
 
 @torch.no_grad()

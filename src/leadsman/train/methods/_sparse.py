@@ -54,7 +54,9 @@ class SparsePlusLowRank(StructuredMatrix):
 
     def forward(self, x: Tensor) -> Tensor:
         """``x @ W.T``; ``W`` is not kept for the backward pass."""
-        made: Tensor = _Product.apply(x, self.left, self.right, self.values, self.index, self.scale)
+        made: Tensor = _Product.apply(  # type: ignore[no-untyped-call]
+            x, self.left, self.right, self.values, self.index, self.scale
+        )
         return made
 
     def dense(self) -> Tensor:
@@ -72,7 +74,7 @@ class _Product(torch.autograd.Function):
     """``x @ W.T``, with ``W`` made again in the backward pass."""
 
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any,
         x: Tensor,
         left: Tensor,
@@ -86,7 +88,7 @@ class _Product(torch.autograd.Function):
         return F.linear(x, _made(left, right, values, index, scale))
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, left, right, values, index = ctx.saved_tensors
         weight = _made(left, right, values, index, ctx.scale).to(grad.dtype)
         of_x = torch.matmul(grad, weight).to(x.dtype)

@@ -70,7 +70,7 @@ def structure(
             weight = block.get_parameter(kind).detach()
             parts = [
                 build(part, generator).to(weight.device)
-                for part in weight.split(row_parts(model.shape, kind))
+                for part in torch.split(weight, row_parts(model.shape, kind))
             ]
             delattr(block, kind)
             setattr(block, kind, parts[0] if len(parts) == 1 else RowStack(parts))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -68,7 +69,7 @@ class AdaptiveShape(GrowingMethod):
         laws = {int(width): tuple(law) for width, law in self.laws.items()}
         widths = sorted(laws)
         plan, entered = [], 0.0
-        for width, wider in zip(widths, widths[1:], strict=False):
+        for width, wider in itertools.pairwise(widths):
             floor, scale, exponent = laws[width]
             compute = np.geomspace(max(entered, most_flops * 1e-9), most_flops, GRID)
             loss = floor + scale * compute**-exponent

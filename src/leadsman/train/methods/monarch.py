@@ -8,8 +8,8 @@ from leadsman.errors import MethodError
 from leadsman.methods import Paper
 from leadsman.train.base import RunMethod, require
 from leadsman.train.matrices import block_matrices
-from leadsman.train.methods._growing import step_of
 from leadsman.train.methods._alone import refuse_company
+from leadsman.train.methods._growing import step_of
 
 if TYPE_CHECKING:
     from leadsman.runs import ModelShape, Recipe
@@ -23,12 +23,12 @@ class Monarch(RunMethod):
         W[(l, b), (k, i)] = sum_s L[b, l, (k, s)] R[k, (b, s), i]        b, k = 1 .. blocks
 
     Rows are counted ``l blocks + b``, columns ``k columns / blocks + i``. Every slice ``(b, k)`` of
-    ``W`` is a matrix of rank ``rank``, so the nearest Monarch matrix to a dense one is the truncated
-    SVD of each slice; factors begin there (``L`` at zero where the dense matrix is zero). With
+    ``W`` has rank ``rank``, so the nearest Monarch matrix to a dense one is the truncated SVD of
+    each slice; factors begin there (``L`` at zero where the dense matrix is zero). With
     ``blocks = columns ** 0.5`` and rank 1 it is the paper's square case.
 
-    *Reverse sparsification*: from ``dense_from_tokens`` on, training goes on with the dense product,
-    which computes the same function. Claims: GPT-2 twice as fast at equal perplexity.
+    *Reverse sparsification*: from ``dense_from_tokens`` on, the dense product is trained, which
+    computes the same function. Claims: GPT-2 twice as fast at equal perplexity.
 
     Args:
         blocks: blocks of each factor; must divide the sides of every block matrix.

@@ -27,7 +27,7 @@ class OFA(RunMethod):
         F_t = sum over neighbours s of softmax(cos(u_t, u_s) / temperature) F_s       otherwise
 
     A new subword in no word with a vector gets a draw from the normal distribution of the source's
-    coordinates. With ``rank`` below the width, ``F`` and ``P`` are trained in place of the embedding
+    coordinates. With ``rank`` below the width, ``F`` and ``P`` are trained in place of ``E``
     (``rank (vocabulary + width)`` parameters); the export is the plain product. Claims: faster
     convergence of continued pretraining, fewer parameters, better zero-shot transfer.
 

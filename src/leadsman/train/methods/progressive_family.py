@@ -80,7 +80,8 @@ class ProgressiveFamily(GrowingMethod):
         """The members, the recipe's shape last."""
         from leadsman.train.methods._growth import narrower
 
-        found, tokens = [], 0
+        found: list[Stage] = []
+        tokens = 0
         if recipe.schedule.ramp_tokens:
             raise MethodError("progressive_family has a schedule a member; it takes no batch ramp")
         for size in self.sizes:

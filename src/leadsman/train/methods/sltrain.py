@@ -20,9 +20,9 @@ class SLTrain(RunMethod):
         W = alpha / rank B A + S        S has ``density`` of the entries, drawn once, uniformly
 
     ``B`` begins at zero, ``S`` uniform within ``columns ** -0.5`` (at zero where the dense matrix
-    begins at zero). The dense ``W`` is made for each product and made again in the backward pass, so
-    only ``B``, ``A`` and the values of ``S`` are kept, with Adam's moments. Claim: the loss of
-    full-rank training; up to 73 % less memory at 7B, with 8-bit moments and per-layer updates.
+    begins at zero). The dense ``W`` is made for each product and again in the backward pass; only
+    ``B``, ``A`` and the values of ``S`` are kept, with Adam's moments. Claim: the loss of full-rank
+    training; up to 73 % less memory at 7B, with 8-bit moments and per-layer updates.
 
     Args:
         rank: of the product.

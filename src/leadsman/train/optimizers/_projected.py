@@ -127,7 +127,7 @@ class DCTAdam(ProjectedAdam):
         sides = {min(rows, p.shape[1]) for p, parts in self._rows.items() for rows in parts}
         self.bases = {side: dct_basis(side).to(model.embedding.device) for side in sorted(sides)}
 
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:  # type: ignore[override]
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """The inverse of ``state_dict``; torch turns indices into floats, this turns them back."""
         super().load_state_dict(dict(state_dict))
         for state in self.state.values():

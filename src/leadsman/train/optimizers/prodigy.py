@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 class Prodigy(OptimizerMethod):
     """Multiplies Adam's step by a growing estimate ``d`` of the distance to the solution.
 
-        d <- max(d, sum_t d_t^2 <g_t, p0 - p_t> / || sum_t d_t^2 g_t ||_1)        (decayed by b2^0.5)
+        d <- max(d, sum_t d_t^2 <g_t, p0 - p_t> / || sum_t d_t^2 g_t ||_1)
         p <- (1 - d lr w) p - d lr m / (sqrt(v) + d eps)
+
+    Both sums decay by ``sqrt(beta2)`` a step.
 
     The recipe's ``lr`` multiplies ``d``: leave it at 1. State: 16 bytes a parameter. Claim: the
     loss of a tuned Adam without tuning.
