@@ -111,7 +111,11 @@ def _way(design: Design, workers: int, *, way: str, measured: bool) -> Way:
     from leadsman.train.sweep import Way, choose_way
     from leadsman.train.sweep.ways import largest_stack
 
-    device = resolve_device(design.fields["device"])
+    try:
+        device = resolve_device(design.fields["device"])
+    except InputError:
+        way = "processes"  # the runs will say it, and the ledger with them
+        device = "cpu"
     processes = Way("processes", workers=workers, threads=design.fields["threads"])
     if way == "auto" and measured:
         nominal = estimate_ladder_seconds(
