@@ -26,7 +26,7 @@ from leadsman.corpus.kernels import (
     mix,
     next_tokens,
 )
-from leadsman.corpus.overlap import slot
+from leadsman.corpus.ngram_index import slot
 from leadsman.corpus.text import TextColumn
 from leadsman.corpus.unicode import tables
 from leadsman.errors import MethodError
