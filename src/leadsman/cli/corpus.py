@@ -73,7 +73,7 @@ def convert_command(
     ] = None,
     max_reject_rate: MaxRejectRate = 0.01,
 ) -> None:
-    """Read JSON lines, Parquet and text into a corpus; unusable rows go to OUT/rejects."""
+    """Read JSON lines, tables, web archives and text; unusable rows go to OUT/rejects."""
     from leadsman.corpus import convert
     from leadsman.corpus.readers import TEXT_SUFFIXES
 
@@ -88,6 +88,8 @@ def convert_command(
     _print_sources(report.corpus)
     if report.rejected:
         typer.echo(f"{report.rejected} rows could not be used; the first: {report.first_reject}")
+    for reason, count in report.skipped.items():
+        typer.echo(f"skipped, {reason}: {count}")
 
 
 @group.command("stats")
