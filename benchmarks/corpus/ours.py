@@ -28,7 +28,7 @@ def dsir(raw: str, target: str, work: str, documents: str) -> dict[str, float]:
 
     place = Path(work)
     begin = time.perf_counter()
-    corpus = convert(raw, place / "raw").corpus
+    corpus = convert(raw, place / "raw", source="documentation").corpus
     wanted = convert(target, place / "target").corpus
     converted = time.perf_counter()
     report = select(
@@ -49,7 +49,7 @@ def dedup(raw: str, work: str) -> dict[str, float]:
     """Read JSON lines, remove copies, verify each, write; at the peers' parameters."""
     place = Path(work)
     begin = time.perf_counter()
-    corpus = convert(raw, place / "raw").corpus
+    corpus = convert(raw, place / "raw", source="documentation").corpus
     converted = time.perf_counter()
     report = deduplicate(corpus, place / "out", n=5, bands=14, rows=8)
     return {
@@ -65,7 +65,7 @@ def clean(raw: str, items: str, work: str) -> dict[str, float]:
     """Read JSON lines, remove documents that hold an item, write."""
     place = Path(work)
     begin = time.perf_counter()
-    corpus = convert(raw, place / "raw").corpus
+    corpus = convert(raw, place / "raw", source="documentation").corpus
     against = convert(items, place / "items").corpus
     converted = time.perf_counter()
     report = decontaminate(corpus, against, place / "out")
@@ -90,7 +90,7 @@ def recall(raw: str, work: str, bands: str, rows: str) -> dict[str, float]:
     """How many planted copies are found; some removals, compared by other code."""
     place = Path(work)
     begin = time.perf_counter()
-    corpus = convert(raw, place / "raw").corpus
+    corpus = convert(raw, place / "raw", source="documentation").corpus
     report = deduplicate(corpus, place / "out", n=5, bands=int(bands), rows=int(rows))
     seconds = time.perf_counter() - begin
     gone = pl.read_parquet(place / "out/rejects/removed-*.parquet")

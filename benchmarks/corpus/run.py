@@ -235,9 +235,9 @@ def table(results: dict[str, Any]) -> str:
                 "",
                 f"Planted copies with 2 % of the words edited, {bands}: {run['found']:.0f} of "
                 f"{run['planted']:.0f} removed, recall "
-                f"{run['recall']:.4f}. Of {run['removed']:.0f} removals (whole clusters would have "
-                f"been {run['proposed']:.0f}), {run['sampled']:.0f} near copies drawn at random and "
-                f"compared word by word in plain Python: lowest Jaccard similarity "
+                f"{run['recall']:.4f}. Of {run['removed']:.0f} removals (whole clusters would "
+                f"have been {run['proposed']:.0f}), {run['sampled']:.0f} near copies drawn at "
+                f"random and compared in plain Python: lowest Jaccard similarity "
                 f"{run['sampled_lowest']:.3f}, precision at 0.7 {run['sampled_precision']:.3f}.",
             ]
     if "dsir_agreement" in results:

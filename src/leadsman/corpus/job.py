@@ -92,11 +92,19 @@ class Job:
         """Whether an intermediate result is there."""
         return self.work.exists(name)
 
-    def save(self, name: str, array: npt.NDArray[Any]) -> None:
-        """Keep an array as an intermediate result, all or nothing."""
-        buffer = io.BytesIO()
-        np.save(buffer, array)
-        self.work.write(name, buffer.getvalue())
+    def save(self, name: str, *arrays: npt.NDArray[Any]) -> None:
+        """Keep arrays, one after the other along the first axis, as one intermediate result."""
+        # As np.save would write their concatenation, without making it in memory.
+        header, first = io.BytesIO(), arrays[0]
+        shape = (sum(len(array) for array in arrays), *first.shape[1:])
+        description = {
+            "descr": np.lib.format.dtype_to_descr(first.dtype),
+            "fortran_order": False,
+            "shape": shape,
+        }
+        np.lib.format.write_array_header_1_0(header, description)
+        flat = [np.ascontiguousarray(array).reshape(-1).view(np.uint8).data for array in arrays]
+        self.work.write(name, [header.getvalue(), *flat])
 
     def load(self, name: str) -> npt.NDArray[Any]:
         """An array that was saved; a local one is mapped, not read.

@@ -9,7 +9,10 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 from collections.abc import Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -199,6 +202,12 @@ def _noted_shards(progress: Directory) -> list[Shard]:
     return shards
 
 
+@cache
+def _encoders() -> ThreadPoolExecutor:
+    """Threads that compress row groups while the next are read."""
+    return ThreadPoolExecutor(len(os.sched_getaffinity(0)), "leadsman-encode")
+
+
 class _OpenShard:
     """A shard in memory, compressed row group by row group."""
 
@@ -209,6 +218,7 @@ class _OpenShard:
         self._pending: list[pa.RecordBatch] = []
         self._pending_bytes = 0
         self._buffer = io.BytesIO()
+        self._encoding: Future[None] | None = None
         self._writer = pq.ParquetWriter(
             self._buffer,
             schema,
@@ -228,15 +238,23 @@ class _OpenShard:
         if self._pending_bytes >= ROW_GROUP_BYTES:
             self._flush()
 
-    def close(self) -> bytes:
+    def close(self) -> memoryview:
         self._flush()
+        self._wait()
         self._writer.close()
-        return self._buffer.getvalue()
+        return self._buffer.getbuffer()
 
     def _flush(self) -> None:
         if self._pending:
-            self._writer.write_table(pa.Table.from_batches(self._pending))
+            self._wait()
+            table = pa.Table.from_batches(self._pending)
+            self._encoding = _encoders().submit(self._writer.write_table, table)
             self._pending, self._pending_bytes = [], 0
+
+    def _wait(self) -> None:
+        if self._encoding is not None:
+            self._encoding.result()
+            self._encoding = None
 
 
 def source_extents(batch: pa.RecordBatch) -> dict[str, Extent]:
