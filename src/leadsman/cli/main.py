@@ -43,9 +43,20 @@ def main(
 
 
 def _register_groups() -> None:
-    from leadsman.cli import corpus, demo, forecast, methods, plan, register, runs, select, train
+    from leadsman.cli import (
+        corpus,
+        demo,
+        forecast,
+        methods,
+        plan,
+        register,
+        report,
+        runs,
+        select,
+        train,
+    )
 
-    for group in (demo, plan, register, train, forecast, corpus, select, runs, methods):
+    for group in (demo, plan, report, register, train, forecast, corpus, select, runs, methods):
         group.register(app)
 
 
