@@ -63,7 +63,8 @@ def structure(
     """
     if model.replicas is not None:
         raise MethodError("matrices can only be factorised in a model without replicas")
-    made = copy.deepcopy(model)
+    replaced = [block.get_parameter(kind) for block in model.stack for kind in BLOCK_MATRICES]
+    made = copy.deepcopy(model, {id(weight): weight for weight in replaced})
     generator = torch.Generator().manual_seed(seed)
     for block in made.stack:
         for kind in BLOCK_MATRICES:
