@@ -1,7 +1,8 @@
 """Which methods are compared, with what settings, and what their papers claim.
 
-One model (0.23M parameters), one set of text, 102,400 tokens in 200 steps for everybody. Each method has three
-learning rates, a factor of two apart, tried with seed 0; the best is run with two more seeds.
+One model (0.23M parameters), one set of text, 102,400 tokens in 200 steps for everybody. Each
+method has three learning rates, a factor of two apart, tried with seed 0; the best is run with two
+more seeds.
 """
 
 from __future__ import annotations

@@ -15,8 +15,9 @@ from leadsman.errors import MethodError
 from leadsman.registry import methods
 from leadsman.runs import Ledger, ModelShape, Schedule
 from leadsman.train.base import RunMethod
+from leadsman.train.held_out import held_out_loss
 from leadsman.train.hf import load_hf
-from leadsman.train.ladder import plan_trunks, train_ladder
+from leadsman.train.ladder import plan_trunks, run_trunk, train_ladder
 from leadsman.train.loop import Trainer
 
 SHAPE = ModelShape(
@@ -157,3 +158,46 @@ def test_each_member_of_a_family_has_its_own_schedule_and_is_saved(
     tail = [recipe.lr * (1 - k / 6) for k in range(6)]
     assert rates[10:] == pytest.approx([recipe.lr / 2, *[recipe.lr] * 23, *tail])
     assert load_hf(Path(tmp_path, "16x1")).shape == small
+
+
+class Killed(BaseException):
+    """Stands for a process that dies between two steps."""
+
+
+@pytest.mark.parametrize("name", [*NAMES, "dct", "galore", "prodigy", "schedule_free", "sophia"])
+def test_a_run_killed_after_a_checkpoint_ends_the_same(
+    name, new_recipe, token_sets, paths, tmp_path, monkeypatch
+):
+    if name in OPTIONS:
+        recipe = recipe_of(new_recipe, name)
+    else:
+        schedule = Schedule(name="constant" if name == "schedule_free" else "wsd")
+        recipe = new_recipe(tokens=64 * 30, optimizer=name, schedule=schedule, lr=0.003)
+    (job,) = plan_trunks(
+        [recipe],
+        sources=paths,
+        held_out={"code": paths["code"]},
+        ledger=str(tmp_path / "ledger"),
+        work=str(tmp_path / "work"),
+        device="cpu",
+        checkpoint_seconds=0.0,
+    )
+    one_step = Trainer._one_step
+
+    def dying(trainer: Trainer, lr: float) -> float:
+        if trainer.step == 23:
+            raise Killed
+        return one_step(trainer, lr)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Trainer, "_one_step", dying)
+        with pytest.raises(Killed):
+            run_trunk(job)
+    run_trunk(job)
+    whole = Trainer(recipe, token_sets)
+    whole.advance(recipe, recipe.steps)
+    ledger = Ledger(str(tmp_path / "ledger"))
+    assert ledger.curve(recipe.id)["loss"].to_list() == whole.curve.loss
+    with whole.evaluated() as model:
+        expected = held_out_loss(model, token_sets["code"]).loss
+    assert ledger.get(recipe.id).losses["code"] == expected
