@@ -119,8 +119,8 @@ def memory(result: dict[str, Any]) -> str:
         "## Memory at the papers' sizes",
         "",
         "Optimizer state against AdamW's two moments (float32), from the methods' formulas, which "
-        "the tests hold to the bytes of real tensors. GaLore's paper tells 65.5 % less state at 7B; "
-        "SLTrain's tells the parameters in brackets.",
+        "the tests hold to the bytes of real tensors. GaLore's paper tells 65.5 % less state at "
+        "7B; SLTrain's tells the parameters in brackets.",
         "",
         "| model | rank | GaLore state | DCT state | SLTrain params | low-rank params |",
         "|---|---|---|---|---|---|",

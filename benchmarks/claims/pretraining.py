@@ -51,7 +51,7 @@ from leadsman.train.tokens import TokenSet, tokenize_corpus, train_tokenizer
 
 DOCUMENTS = {"books": 400, "peps": 400, "sympy_code": 60}
 HELD_OUT = {"books": 12, "peps": 12, "sympy_code": 3}
-SPEED_STEPS = 40
+SPEED_STEPS = 50
 RESULT = Path(__file__).with_name("pretraining.json")
 
 
@@ -97,9 +97,9 @@ class Bench:
         whole = self.recipe(CONTENDERS[0], ADAM_LRS[1], SEEDS[0])
         return replace(whole, shape=narrower(SHAPE, SHAPE.width // 2))
 
-    def laws(self) -> dict[str, list[float]]:
-        """(floor, scale, exponent) of each width, fitted to the curves of two AdamW runs."""
-        found = {}
+    def laws(self) -> list[dict[str, float]]:
+        """The law of each width, fitted to the curves of two AdamW runs."""
+        found = []
         for recipe in (self.narrow(), self.recipe(CONTENDERS[0], ADAM_LRS[1], SEEDS[0])):
             curve = self.ledger.curve(recipe.id)
             stable = curve.filter(pl.col("step").is_between(25, recipe.steps * 4 // 5))
@@ -107,10 +107,9 @@ class Bench:
                 pl.col("tokens").mean() * recipe.shape.train_flops_per_token, pl.col("loss").mean()
             )
             law = Power(x="flops").fit(points.rename({"tokens": "flops"}).sort("flops"))
-            values = law.parameters()
-            found[str(recipe.shape.width)] = [
-                float(f"{values[name]:.4g}") for name in ("E", "A", "alpha")
-            ]
+            names = {"floor": "E", "scale": "A", "exponent": "alpha"}
+            values = {k: float(f"{law.parameters()[name]:.4g}") for k, name in names.items()}
+            found.append({"width": recipe.shape.width} | values)
         return found
 
     def loss(self, recipe: Recipe) -> float | None:
@@ -184,23 +183,20 @@ def work(bench: Bench, seconds: float) -> None:
 
 
 def speed(bench: Bench) -> None:
-    """Time steps of every contender, in turn, three rounds; the median goes to ``speed.json``."""
+    """Time steps of every contender, refreshes every 50 steps included, for ``speed.json``."""
     import torch
 
     torch.set_num_threads(1)
-    rates: dict[str, list[float]] = {contender.label: [] for contender in CONTENDERS}
-    for _ in range(3):
-        for contender in CONTENDERS:
+    rates = {}
+    for contender in CONTENDERS:
+        if bench.ready(contender):
             recipe = bench.recipe(contender, contender.lrs[0], SEEDS[0])
             trainer = Trainer(recipe, bench.sets)
             trainer.advance(recipe, 3)
             before = trainer.seconds
             trainer.advance(recipe, 3 + SPEED_STEPS)
-            rates[contender.label].append(SPEED_STEPS * BATCH_TOKENS / (trainer.seconds - before))
-    result = {
-        "machine": machine("torch"),
-        "tokens_per_second": {label: round(statistics.median(v)) for label, v in rates.items()},
-    }
+            rates[contender.label] = round(SPEED_STEPS * BATCH_TOKENS / (trainer.seconds - before))
+    result = {"machine": machine("torch"), "tokens_per_second": rates}
     (bench.out / "speed.json").write_text(json.dumps(result, indent=1))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ import torch
 from leadsman.engine import LocalEngine
 from leadsman.errors import MethodError
 from leadsman.registry import methods
-from leadsman.runs import Ledger, ModelShape, Schedule
+from leadsman.runs import Ledger, ModelShape, Recipe, Schedule
 from leadsman.train.base import RunMethod
 from leadsman.train.held_out import held_out_loss
 from leadsman.train.hf import load_hf
@@ -24,7 +25,12 @@ SHAPE = ModelShape(
     layers=2, width=32, heads=4, kv_heads=2, ffn_width=48, vocab_size=320, seq_len=16
 )
 OPTIONS = {
-    "adaptive_shape": {"laws": {16: [0.0, 27.95, 0.1], 32: [0.0, 179.4, 0.2]}},
+    "adaptive_shape": {
+        "laws": [
+            {"width": 16, "floor": 0.0, "scale": 27.95, "exponent": 0.1},
+            {"width": 32, "floor": 0.0, "scale": 179.4, "exponent": 0.2},
+        ]
+    },
     "gstack": {"factor": 2, "after_tokens": 640},
     "loss_reweighting": {"warmup_tokens": 256},
     "low_rank": {"rank": 8, "refactor_every": 7},
@@ -105,6 +111,22 @@ def test_two_methods_that_change_the_model_are_refused(new_recipe, token_sets):
     recipe = new_recipe(methods={"sltrain": {"rank": 8}, "low_rank": {"rank": 8}})
     with pytest.raises(MethodError, match="low_rank and sltrain both change the model"):
         Trainer(recipe, token_sets)
+
+
+@pytest.mark.parametrize("name", ["sltrain", "gstack"])
+def test_weights_to_continue_from_are_refused_where_they_would_be_dropped(
+    name, new_recipe, token_sets, new_model
+):
+    recipe = recipe_of(new_recipe, name, start="0123")
+    with pytest.raises(MethodError, match=f"{name} begins with a model of its own"):
+        Trainer(recipe, token_sets, start=new_model())
+
+
+def test_a_recipe_read_back_has_the_same_id(new_recipe):
+    for name in NAMES:
+        recipe = recipe_of(new_recipe, name)
+        again = Recipe.from_dict(json.loads(json.dumps(recipe.to_dict())))
+        assert again.id == recipe.id
 
 
 def test_momentum_reset_is_adamws(new_recipe, token_sets):
