@@ -138,48 +138,71 @@ def deduplicate(
     todo = [i for i in range(len(joined.shards)) if not job.has(f"sketch/{i:05d}.bytes.npy")]
     for _ in engine.map(sketch, todo):
         pass
+    found = _find(joined, job, settings, engine)
     text_bytes = job.gather("sketch", "bytes", len(joined.shards))
-    kept_of = _exact_copies(job.gather("sketch", "exact", len(joined.shards)))
-    exact = kept_of >= 0
-    jaccard = exact.astype(np.float32)
-    proposed = int(exact.sum())
-    if settings.method == "minhash":
-        near, near_jaccard, clustered = near_copies(
-            joined, ~exact, job, n=n, bands=bands, threshold=threshold, max_checks=max_checks,
-            engine=engine,
-        )  # fmt: skip
-        kept_of = np.where(exact, kept_of, near)
-        jaccard = np.where(exact, jaccard, near_jaccard)
-        proposed += clustered
-        # An exact copy of a document that went is a near copy of the one that stayed.
-        orphans = np.flatnonzero(exact)[kept_of[kept_of[exact]] >= 0]
-        exact[orphans] = False
-        jaccard[orphans] = jaccard[kept_of[orphans]]
-        kept_of[orphans] = kept_of[kept_of[orphans]]
     removal = Removal(
         corpus=joined,
-        removed=kept_of >= 0,
+        removed=found.kept_of >= 0,
         text_bytes=text_bytes,
-        reasons=np.where(exact, EXACT, NEAR),
-        kept_of=kept_of,
-        details={"jaccard": jaccard},
+        reasons=np.where(found.exact, EXACT, NEAR),
+        kept_of=found.kept_of,
+        details={"jaccard": found.jaccard},
     )
     warnings = removal.check(max_source_loss)
     removal.write_rejects(job)
     corpus = write_subset(
-        joined, kept_of < 0, text_bytes, job, engine=engine, shard_bytes=shard_bytes
+        joined, ~removal.removed, text_bytes, job, engine=engine, shard_bytes=shard_bytes
     )
-    gone = jaccard[kept_of >= 0]
+    gone = found.jaccard[removal.removed]
     report = DedupReport(
-        **removal.summary(corpus, warnings, examples_by=jaccard),
+        **removal.summary(corpus, warnings, examples_by=found.jaccard),
         threshold=threshold,
         precision=float((gone >= threshold).mean()) if len(gone) else 1.0,
         lowest_jaccard=float(gone.min()) if len(gone) else 1.0,
-        proposed=proposed,
+        proposed=found.proposed,
     )
     job.directory.write_json("report.json", report.to_dict())
     publish(corpus, job)
     return report
+
+
+@dataclass(frozen=True)
+class _Copies:
+    """What is a copy of what; arrays have one entry a document.
+
+    Attributes:
+        kept_of: number of the kept document it is a copy of, or -1.
+        exact: whether it is an exact copy of that.
+        jaccard: their true similarity.
+        proposed: documents that would go if clusters were taken whole.
+    """
+
+    kept_of: npt.NDArray[np.int64]
+    exact: npt.NDArray[np.bool_]
+    jaccard: npt.NDArray[np.float32]
+    proposed: int
+
+
+def _find(corpus: Corpus, job: Job, settings: DedupSettings, engine: Engine) -> _Copies:
+    """Exact copies, then near copies among what is left."""
+    kept_of = _exact_copies(job.gather("sketch", "exact", len(corpus.shards)))
+    exact = kept_of >= 0
+    jaccard = exact.astype(np.float32)
+    proposed = int(exact.sum())
+    if settings.method == "exact":
+        return _Copies(kept_of, exact, jaccard, proposed)
+    near, near_jaccard, clustered = near_copies(
+        corpus, ~exact, job, n=settings.n, bands=settings.bands, threshold=settings.threshold,
+        max_checks=settings.max_checks, engine=engine,
+    )  # fmt: skip
+    kept_of = np.where(exact, kept_of, near)
+    jaccard = np.where(exact, jaccard, near_jaccard)
+    # An exact copy of a document that went is a near copy of the one that stayed.
+    orphans = np.flatnonzero(exact)[kept_of[kept_of[exact]] >= 0]
+    exact[orphans] = False
+    jaccard[orphans] = jaccard[kept_of[orphans]]
+    kept_of[orphans] = kept_of[kept_of[orphans]]
+    return _Copies(kept_of, exact, jaccard, proposed + clustered)
 
 
 def _sketch(index: int, *, corpus: Corpus, job: Job, settings: DedupSettings) -> None:
