@@ -148,7 +148,8 @@ def test_clusters_are_the_connected_components(keys):
     parent = np.arange(len(keys), dtype=np.int64)
     for band in (0, 1):
         values = np.array([key[band] for key in keys], np.uint64)
-        minhash.unite_equal(parent, values, np.argsort(values, kind="stable"))
+        order = np.argsort(values, kind="stable")
+        minhash.unite_equal(parent, values[order], order)
     roots = [minhash.find(parent, i) for i in range(len(keys))]
     # Reference: repeat until nothing changes, each takes the smallest label it can see.
     labels = list(range(len(keys)))

@@ -16,6 +16,7 @@ import pyarrow as pa
 from leadsman.corpus import minhash
 from leadsman.corpus.corpus import Corpus
 from leadsman.corpus.job import Job
+from leadsman.corpus.key_ranges import by_key_range
 from leadsman.corpus.subset import split
 from leadsman.corpus.text import texts
 from leadsman.engine import Engine, ThreadEngine
@@ -117,13 +118,13 @@ def _verify(
 
 def _roots(job: Job, unique: Mask, bands: int, parts: int) -> Ints:
     """Smallest document of the cluster of each document, shape (documents,)."""
-    candidates = np.flatnonzero(unique)
     parent = np.arange(len(unique), dtype=np.int64)
-    stored = [job.load(f"sketch/{part:05d}.bands.npy") for part in range(parts)]
+    stored = job.stored("sketch", "bands", parts)
     for band in range(bands):
-        keys = np.concatenate([part[band] for part in stored])
-        order = candidates[np.argsort(keys[candidates], kind="stable")]
-        minhash.unite_equal(parent, keys, order)
+        keys_of_band = [part[band] for part in stored]
+        for numbers, keys in by_key_range(keys_of_band, key=np.asarray, wanted=unique):
+            order = np.argsort(keys, kind="stable")
+            minhash.unite_equal(parent, keys[order], numbers[order])
     # A parent is smaller than its child, so following upwards from the left ends at the root.
     while True:
         above = parent[parent]

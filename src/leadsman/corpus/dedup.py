@@ -9,7 +9,8 @@
 5. Write what stays as a corpus, and ``rejects/`` with reason, kept document and similarity.
 
 The order of the corpora, shards and documents decides which copy stays; engine and threads
-have no influence. Memory: about 100 bytes a document, and the shingles of one batch of clusters.
+have no influence. Memory: 64 bytes a document, one range of hashes, and the shingles of one batch
+of clusters.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from leadsman.corpus import minhash
 from leadsman.corpus.clusters import near_copies
 from leadsman.corpus.corpus import Corpus
 from leadsman.corpus.job import Job
+from leadsman.corpus.key_ranges import by_key_range
 from leadsman.corpus.removal import Removal, RemovalReport
 from leadsman.corpus.subset import publish, write_subset
 from leadsman.corpus.text import normalised_hashes, texts
@@ -36,8 +38,8 @@ from leadsman.engine import Engine, ThreadEngine
 from leadsman.errors import InputError
 
 Method = Literal["minhash", "exact"]
-MEMORY_PER_DOCUMENT = 96
-"""Bytes held for each document: hashes, size, cluster, decision, and the keys of one band."""
+MEMORY_PER_DOCUMENT = 64
+"""Bytes held for each document: size, cluster, decision, similarity and reason."""
 EXACT, NEAR = "exact copy", "near copy"
 
 
@@ -144,7 +146,8 @@ def deduplicate(
         corpus=joined,
         removed=found.kept_of >= 0,
         text_bytes=text_bytes,
-        reasons=np.where(found.exact, EXACT, NEAR),
+        # References, not copies of the words: 8 bytes a document.
+        reasons=np.array([NEAR, EXACT], object)[found.exact.astype(np.int8)],
         kept_of=found.kept_of,
         details={"jaccard": found.jaccard},
     )
@@ -185,7 +188,7 @@ class _Copies:
 
 def _find(corpus: Corpus, job: Job, settings: DedupSettings, engine: Engine) -> _Copies:
     """Exact copies, then near copies among what is left."""
-    kept_of = _exact_copies(job.gather("sketch", "exact", len(corpus.shards)))
+    kept_of = _exact_copies(job.stored("sketch", "exact", len(corpus.shards)))
     exact = kept_of >= 0
     jaccard = exact.astype(np.float32)
     proposed = int(exact.sum())
@@ -231,14 +234,20 @@ def _sketch(index: int, *, corpus: Corpus, job: Job, settings: DedupSettings) ->
     job.save(f"sketch/{index:05d}.bytes.npy", sizes)
 
 
-def _exact_copies(hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
-    """Number of the first document with the same hash, -1 for a first one, shape (n,)."""
-    order = np.lexsort((hashes[:, 1], hashes[:, 0]))
-    ordered = hashes[order]
-    fresh = np.ones(len(order), np.bool_)
-    fresh[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
-    # lexsort is stable: the first of each run of equal hashes is the first document.
-    first = order[np.maximum.accumulate(np.where(fresh, np.arange(len(order)), 0))]
-    kept_of = np.full(len(order), -1, np.int64)
-    kept_of[order[~fresh]] = first[~fresh]
+def _exact_copies(stored: Sequence[npt.NDArray[np.uint64]]) -> npt.NDArray[np.int64]:
+    """Number of the first document with the same hash, -1 for a first one, shape (documents,).
+
+    Args:
+        stored: 128 bits of hash of each document, shape (n, 2), one array a shard.
+    """
+    documents = sum(map(len, stored))
+    kept_of = np.full(documents, -1, np.int64)
+    for numbers, hashes in by_key_range(stored, key=lambda part: part[:, 0]):
+        order = np.lexsort((hashes[:, 1], hashes[:, 0]))
+        ordered = hashes[order]
+        fresh = np.ones(len(order), np.bool_)
+        fresh[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
+        # lexsort is stable: the first of each run of equal hashes is the first document.
+        first = order[np.maximum.accumulate(np.where(fresh, np.arange(len(order)), 0))]
+        kept_of[numbers[order[~fresh]]] = numbers[first[~fresh]]
     return kept_of
