@@ -43,7 +43,7 @@ def near_copies(
     Args:
         corpus: the documents.
         unique: those without an earlier exact copy, shape (documents,).
-        job: holds ``sketch/*.signatures.npy`` and ``sketch/*.bands.npy``.
+        job: holds ``sketch/*.signatures.npy``, ``*.bands.npy`` and ``*.rows.npy``.
         n, bands, threshold, max_checks: see :class:`~leadsman.corpus.dedup.DedupSettings`.
         engine: where shingle sets are made.
 
@@ -119,12 +119,12 @@ def _verify(
 def _roots(job: Job, unique: Mask, bands: int, parts: int) -> Ints:
     """Smallest document of the cluster of each document, shape (documents,)."""
     parent = np.arange(len(unique), dtype=np.int64)
-    stored = job.stored("sketch", "bands", parts)
+    keys, rows = (job.stored("sketch", name, parts) for name in ("bands", "rows"))
     for band in range(bands):
-        keys_of_band = [part[band] for part in stored]
-        for numbers, keys in by_key_range(keys_of_band, key=np.asarray, wanted=unique):
-            order = np.argsort(keys, kind="stable")
-            minhash.unite_equal(parent, keys[order], numbers[order])
+        stored = [(one[band], other[band]) for one, other in zip(keys, rows)]
+        for numbers, values in by_key_range(stored, wanted=unique):
+            order = np.argsort(values, kind="stable")
+            minhash.unite_equal(parent, values[order], numbers[order])
     # A parent is smaller than its child, so following upwards from the left ends at the root.
     while True:
         above = parent[parent]

@@ -29,7 +29,7 @@ from leadsman.corpus import minhash
 from leadsman.corpus.clusters import near_copies
 from leadsman.corpus.corpus import Corpus
 from leadsman.corpus.job import Job
-from leadsman.corpus.key_ranges import by_key_range
+from leadsman.corpus.key_ranges import Hashes, Rows, by_key_range, sorted_keys
 from leadsman.corpus.removal import Removal, RemovalReport
 from leadsman.corpus.subset import publish, write_subset
 from leadsman.corpus.text import normalised_hashes, texts
@@ -188,7 +188,9 @@ class _Copies:
 
 def _find(corpus: Corpus, job: Job, settings: DedupSettings, engine: Engine) -> _Copies:
     """Exact copies, then near copies among what is left."""
-    kept_of = _exact_copies(job.stored("sketch", "exact", len(corpus.shards)))
+    parts = len(corpus.shards)
+    keys, rows = (job.stored("sketch", name, parts) for name in ("exact", "order"))
+    kept_of = _exact_copies(list(zip(keys, rows)))
     exact = kept_of >= 0
     jaccard = exact.astype(np.float32)
     proposed = int(exact.sum())
@@ -224,30 +226,34 @@ def _sketch(index: int, *, corpus: Corpus, job: Job, settings: DedupSettings) ->
         if near:
             minhash.sign(column, n=settings.n, a=a, b=b, out=signed[here])
         start += batch.num_rows
+    exact, order = sorted_keys(exact)
     job.save(f"sketch/{index:05d}.exact.npy", exact)
+    job.save(f"sketch/{index:05d}.order.npy", order)
     if near:
         keys = np.empty((settings.bands, len(signed)), np.uint64)
+        rows = np.empty((settings.bands, len(signed)), np.uint32)
         for band in range(settings.bands):
             minhash.band_hashes(signed, band, settings.rows, keys[band])
+            keys[band], rows[band] = sorted_keys(keys[band])
         job.save(f"sketch/{index:05d}.signatures.npy", signed)
         job.save(f"sketch/{index:05d}.bands.npy", keys)
+        job.save(f"sketch/{index:05d}.rows.npy", rows)
     job.save(f"sketch/{index:05d}.bytes.npy", sizes)
 
 
-def _exact_copies(stored: Sequence[npt.NDArray[np.uint64]]) -> npt.NDArray[np.int64]:
+def _exact_copies(stored: Sequence[tuple[Hashes, Rows]]) -> npt.NDArray[np.int64]:
     """Number of the first document with the same hash, -1 for a first one, shape (documents,).
 
     Args:
-        stored: 128 bits of hash of each document, shape (n, 2), one array a shard.
+        stored: 128 bits of hash of each document, shape (n, 2), and their rows, of each shard.
     """
-    documents = sum(map(len, stored))
-    kept_of = np.full(documents, -1, np.int64)
-    for numbers, hashes in by_key_range(stored, key=lambda part: part[:, 0]):
-        order = np.lexsort((hashes[:, 1], hashes[:, 0]))
-        ordered = hashes[order]
+    kept_of = np.full(sum(len(rows) for _, rows in stored), -1, np.int64)
+    for numbers, hashes in by_key_range(stored):
+        order = np.lexsort((numbers, hashes[:, 1], hashes[:, 0]))
+        ordered, in_order = hashes[order], numbers[order]
         fresh = np.ones(len(order), np.bool_)
         fresh[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
-        # lexsort is stable: the first of each run of equal hashes is the first document.
-        first = order[np.maximum.accumulate(np.where(fresh, np.arange(len(order)), 0))]
-        kept_of[numbers[order[~fresh]]] = numbers[first[~fresh]]
+        # Each run of equal hashes begins with its first document.
+        first = in_order[np.maximum.accumulate(np.where(fresh, np.arange(len(order)), 0))]
+        kept_of[in_order[~fresh]] = first[~fresh]
     return kept_of

@@ -1,8 +1,12 @@
-"""Equal keys come together range by range, so that sorting never holds more than one range."""
+"""Equal keys of all shards come together range by range; only one range is in memory.
+
+Each shard keeps its keys sorted, with the rows they belong to, so that a range is one slice of
+each: whatever the number of ranges, every key is read once.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,39 +15,44 @@ import numpy.typing as npt
 RANGE_DOCUMENTS = 1 << 24
 """Documents in a range: with sorting, about 1 GB."""
 
-Array = npt.NDArray[Any]
+Hashes = npt.NDArray[np.uint64]
+Rows = npt.NDArray[np.uint32]
+
+
+def sorted_keys(keys: Hashes) -> tuple[Hashes, Rows]:
+    """Keys in order, and the row of each, as a shard keeps them; of one column, or the first."""
+    order = np.argsort(keys if keys.ndim == 1 else keys[:, 0], kind="stable")
+    return keys[order], order.astype(np.uint32)
 
 
 def by_key_range(
-    stored: Sequence[Array],
-    *,
-    key: Callable[[Array], Array],
-    wanted: npt.NDArray[np.bool_] | None = None,
-) -> Iterator[tuple[npt.NDArray[np.int64], Array]]:
-    """Rows of all shards whose keys lie in one range of 64-bit numbers, range after range.
+    stored: Sequence[tuple[Hashes, Rows]], *, wanted: npt.NDArray[np.bool_] | None = None
+) -> Iterator[tuple[npt.NDArray[np.int64], Hashes]]:
+    """Documents of all shards whose keys lie in one range of 64-bit numbers, range after range.
 
     Args:
-        stored: one array a shard, one row a document.
-        key: evenly spread 64-bit keys of an array's rows.
+        stored: what :func:`sorted_keys` gave for each shard.
         wanted: documents to take, shape (documents,); all by default.
 
     Yields:
-        Numbers of the documents, ascending, and their rows.
+        Numbers of the documents, and their keys; in no order across shards.
     """
-    documents = sum(map(len, stored))
-    ranges = -(-documents // RANGE_DOCUMENTS)
-    firsts = np.cumsum([0, *map(len, stored)])
+    sizes = [len(rows) for _, rows in stored]
+    firsts = np.cumsum([0, *sizes]).tolist()
+    ranges = max(1, -(-firsts[-1] // RANGE_DOCUMENTS))
+    limits = np.array([(place << 64) // ranges for place in range(1, ranges)], np.uint64)
+    cuts = [_cuts(keys, limits) for keys, _ in stored]
     for place in range(ranges):
-        numbers, rows = [], []
-        for first, part in zip(firsts.tolist(), stored):
-            here = np.ones(len(part), np.bool_)
-            if ranges > 1:
-                # The high half times the number of ranges cannot overflow 64 bits.
-                high = np.asarray(key(part)) >> np.uint64(32)
-                here = (high * np.uint64(ranges)) >> np.uint64(32) == place
-            if wanted is not None:
-                here &= wanted[first : first + len(part)]
-            found = np.flatnonzero(here)
-            numbers.append(found + first)
-            rows.append(part[found])
-        yield np.concatenate(numbers), np.concatenate(rows)
+        numbers, found = [], []
+        for first, (keys, rows), cut in zip(firsts, stored, cuts):
+            part = slice(cut[place], cut[place + 1])
+            number = rows[part].astype(np.int64) + first
+            here: Any = slice(None) if wanted is None else wanted[number]
+            numbers.append(number[here])
+            found.append(keys[part][here])
+        yield np.concatenate(numbers), np.concatenate(found)
+
+
+def _cuts(keys: Hashes, limits: Hashes) -> list[int]:
+    first = keys if keys.ndim == 1 else keys[:, 0]
+    return [0, *np.searchsorted(first, limits).tolist(), len(keys)]
