@@ -3,10 +3,13 @@
 from leadsman.runs.ledger import Ledger
 from leadsman.runs.recipe import Mixture, Recipe, Schedule
 from leadsman.runs.registered import ForecastScore, RegisteredForecast
+from leadsman.runs.registered_book import ForecastBook
+from leadsman.runs.registered_record import TrackRecord
 from leadsman.runs.run import Run, RunStatus
 from leadsman.runs.shape import ModelShape
 
 __all__ = [
+    "ForecastBook",
     "ForecastScore",
     "Ledger",
     "Mixture",
@@ -16,4 +19,5 @@ __all__ = [
     "Run",
     "RunStatus",
     "Schedule",
+    "TrackRecord",
 ]
