@@ -139,10 +139,19 @@ def verify(corpus: str) -> None:
 def dedup(
     inputs: Inputs,
     out: Out,
-    method: Annotated[str, typer.Option(help="minhash, or exact copies only.")] = "minhash",
+    method: Annotated[
+        str, typer.Option(help="minhash, exact copies only, paragraph, line, or semantic.")
+    ] = "minhash",
     threshold: Annotated[
-        float, typer.Option(help="Least Jaccard similarity of a near copy.")
-    ] = 0.7,
+        float | None,
+        typer.Option(help="Least similarity of a copy: Jaccard 0.7; cosine 0.95 if semantic."),
+    ] = None,
+    prototypes: Annotated[
+        float, typer.Option(help="Share of the most ordinary documents to drop too (semantic).")
+    ] = 0.0,
+    embedding: Annotated[
+        str, typer.Option(help="svd, or a sentence-transformers model (semantic).")
+    ] = "svd",
     max_source_loss: Annotated[
         float, typer.Option(help="Warn when a source loses more than this share.")
     ] = 0.5,
@@ -151,6 +160,7 @@ def dedup(
     explain: Explain = None,
 ) -> None:
     """Drop copies and near copies; each removal is checked. Of two copies, the first stays."""
+    from leadsman.cli.dedup import METHODS, dedup_otherwise, print_found
     from leadsman.corpus import Corpus, deduplicate
     from leadsman.corpus.dedup import MEMORY_PER_DOCUMENT
     from leadsman.corpus.estimate import estimate
@@ -159,7 +169,17 @@ def dedup(
         _explain(out, explain)
         return
     corpora = open_inputs(inputs, out, max_reject_rate)
-    options: dict[str, Any] = {"method": method, "threshold": threshold}
+    if method in METHODS:
+        found = dedup_otherwise(
+            corpora, out, method, threshold=threshold, prototypes=prototypes, embedding=embedding,
+            max_source_loss=max_source_loss, dry_run=dry_run,
+        )  # fmt: skip
+        if found is not None:
+            _print_removal(found)
+            print_found(found)
+        return
+    options: dict[str, Any] = {"method": method}
+    options |= {} if threshold is None else {"threshold": threshold}
     if dry_run:
 
         def work(corpus: Corpus, place: Path) -> object:

@@ -43,9 +43,9 @@ def main(
 
 
 def _register_groups() -> None:
-    from leadsman.cli import corpus, demo, forecast, methods, plan, runs, select, train
+    from leadsman.cli import corpus, demo, forecast, methods, plan, register, runs, select, train
 
-    for group in (demo, plan, train, forecast, corpus, select, runs, methods):
+    for group in (demo, plan, register, train, forecast, corpus, select, runs, methods):
         group.register(app)
 
 

@@ -83,7 +83,11 @@ class DedupSettings:
 
     def __post_init__(self) -> None:
         if self.method not in ("minhash", "exact"):
-            raise InputError(f"must be minhash or exact, not {self.method!r}", column="method")
+            raise InputError(
+                f"must be minhash or exact, not {self.method!r} (paragraph, line and semantic: "
+                f"leadsman.corpus.paragraphs and .semantic)",
+                column="method",
+            )
         if not 0 < self.threshold <= 1:
             raise InputError(f"must be in (0, 1], not {self.threshold}", column="threshold")
         for name in ("n", "bands", "rows", "max_checks"):
