@@ -30,12 +30,9 @@ def with_cell(name, row, value):
     runs = good()
     values = runs[name].to_list()
     values[row] = value
-    strict = not isinstance(value, str)
-    return runs.with_columns(pl.Series(name, values, strict=False) if strict else as_text(values))
-
-
-def as_text(values):
-    return pl.Series("params", [str(value) for value in values])
+    if isinstance(value, str):
+        values = [str(each) for each in values]
+    return runs.with_columns(pl.Series(name, values))
 
 
 @pytest.fixture

@@ -11,9 +11,16 @@ from leadsman.testing.planted import planted, truth_at
 from leadsman.testing.planted_cases import CASES
 
 IDS = [case.name for case in CASES]
+COSTLY = ("kaplan-batch", "data-constrained", "broken-power", "kaplan", "algorithmic-progress")
+"""Laws whose draws take more than a second: their tests of draws are slow-marked."""
+
+DRAWN = [
+    pytest.param(case, id=case.name, marks=pytest.mark.slow if case.name in COSTLY else ())
+    for case in CASES
+]
 
 
-@pytest.mark.parametrize("case", CASES, ids=IDS)
+@pytest.mark.parametrize("case", DRAWN)
 def test_planted_parameters_and_results_are_found(case):
     law = case.equipped()
     runs = planted(
@@ -49,7 +56,7 @@ def test_coverage_of_new_results_is_nominal(case):
     assert 0.78 <= np.mean(inside) <= 1.0, np.mean(inside)
 
 
-@pytest.mark.parametrize("case", CASES, ids=IDS)
+@pytest.mark.parametrize("case", DRAWN)
 def test_same_seed_same_forecast(case):
     law = case.equipped()
     runs = planted(law, case.runs, case.theta, y=case.y, noise=case.noise, seed=2)

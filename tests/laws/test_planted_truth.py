@@ -30,11 +30,11 @@ def named(*names):
     return [pytest.param(case, id=case.name) for case in CASES if case.name in names]
 
 
-@pytest.mark.parametrize("case", named("chinchilla-wide", "loss-to-error", "learning-curve"))
+@pytest.mark.parametrize("case", named("chinchilla-wide", "learning-curve"))
 def test_intervals_hold_quickly(case):
-    for name, share in shares(case, 30).items():
-        # Binomial(30, 0.8) has a standard deviation of 7.3 %; three of them and a little.
-        assert abs(share[1] - 0.8) <= 0.23, (name, share)
+    for name, share in shares(case, 24).items():
+        # Binomial(24, 0.8) has a standard deviation of 8.2 %; three of them allowed.
+        assert abs(share[1] - 0.8) <= 0.25, (name, share)
 
 
 @pytest.mark.slow

@@ -138,6 +138,12 @@ class PowerSumLaw(Law):
         log_y = np.log(column(runs, y))
         rows = np.ones(len(log_y)) if weights is None else np.asarray(weights, np.float64)
         check_design(self.name, {name: x[name] for name in self.inputs}, rows)
+        count, size = int(np.count_nonzero(rows)), len(self.terms) + len(self.exponents)
+        if count == size:
+            raise DesignError(
+                f"{self.name}: {count} runs fit {size} parameters exactly and show no error; "
+                f"add at least 1 run at other settings"
+            )
         if np.ptp(log_y) == 0:
             raise DesignError(
                 f"{self.name}: {y} is {np.exp(log_y[0]):.4g} in every run, so nothing can be "
@@ -180,6 +186,7 @@ class PowerSumLaw(Law):
         precision = [0.0 if prior is None else self.delta**2 / prior[1] ** 2 for prior in priors]
         middle, spread = log_y.mean() / power, np.ptp(log_y) / power
         centre = np.abs(features.mean(axis=0)) @ np.array([box[1] for box in boxes])
+        known = np.where(np.isfinite(base), base, 0.0)
         lower = np.full(n_terms, middle - AMPLITUDE_RANGE)
         upper = np.full(n_terms, middle + spread + 1.0)
         return PowerSum(
@@ -189,8 +196,8 @@ class PowerSumLaw(Law):
             base=base,
             power=power,
             delta=self.delta,
-            lower=np.concatenate([lower - centre, [box[0] for box in boxes]]),
-            upper=np.concatenate([upper + centre, [box[1] for box in boxes]]),
+            lower=np.concatenate([lower - centre - known.max(axis=0), [box[0] for box in boxes]]),
+            upper=np.concatenate([upper + centre - known.min(axis=0), [box[1] for box in boxes]]),
             prior_mean=np.concatenate(
                 [np.zeros(n_terms), [0.0 if prior is None else prior[0] for prior in priors]]
             ),

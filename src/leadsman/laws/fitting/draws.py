@@ -100,6 +100,8 @@ def draw_power_sum(
     centre = np.concatenate([theta, axes.places(shape)])
     target = Target(
         linearised=linearised,
+        residuals=lambda states: linearised(states)[0],
+        jeffreys=True,
         temper=scale,
         lowest=float(huber(linearised(centre[None])[0], problem.weights, problem.delta)[0]),
         weights=problem.weights,

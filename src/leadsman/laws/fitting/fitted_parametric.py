@@ -261,9 +261,17 @@ class FittedParametric(FittedLaw):
             values, slopes = linearised(residuals, whole, problem.upper)
             return values, slopes[..., free]
 
+        def residuals_free(state: Floats) -> Floats:
+            whole = np.repeat(theta[None], len(state), axis=0)
+            whole[:, free] = state
+            with np.errstate(all="ignore"):
+                return np.nan_to_num(residuals(whole), nan=1e12, posinf=1e12, neginf=-1e12)
+
         none = np.zeros(int(free.sum()))
         target_density = Target(
             linearised=linearised_free,
+            residuals=residuals_free,
+            jeffreys=False,
             temper=scale,
             lowest=float(huber(values, weights, self._delta)[0]),
             weights=weights,

@@ -10,21 +10,21 @@ quadratic Q as wide as the fit's sampling error (its sandwich variance; Pauli, R
 2011, "Bayesian composite marginal likelihoods"), and the power is Student's t with nu = n - q
 degrees of freedom, as the scatter is learned from the same runs. For least squares on a linear law
 this is the exact answer. The first factor is Jeffreys' prior: it does not depend on how a parameter
-is written down, and gives no weight to directions that change nothing.
+is written down, and gives no weight to directions that change nothing. Sums of powers have it (an
+offset near zero would else count for too much); other equations may be singular at an edge of their
+box, where it has no bound, and go without.
 
-Walkers start where the curve is moved by a draw in its tangent plane: parameters may be bent, but
-curves hardly are (Bardsley et al. 2014, "Randomize-then-optimize"). From there they move in three
-ways: a random walk in the metric J'WJ of the place where the walker is, which follows the bends of
-a valley (Girolami & Calderhead 2011, "Riemann manifold Langevin and Hamiltonian Monte Carlo
-methods"), and by the places of other walkers (Goodman & Weare 2010, "Ensemble samplers with affine
-invariance"; ter Braak 2006, differential evolution). All walkers move at once.
+Parameters may be bent badly, but curves hardly are. Walkers therefore start where the curve is
+moved by a draw in its tangent plane (Bardsley et al. 2014, "Randomize-then-optimize"), and move on
+by steps in that plane, followed by Newton's method, and by the places of other walkers (Goodman &
+Weare 2010, "Ensemble samplers with affine invariance"; ter Braak 2006, differential evolution).
+All walkers move at once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -34,10 +34,13 @@ from leadsman.laws.base import Floats
 from leadsman.laws.fitting.least_squares import huber
 
 WALKERS = 300
-BURN_IN = 50
-EVERY = 10
+BURN_IN = 32
+EVERY = 8
 SNAPSHOTS = 4
 """Draws kept are WALKERS * SNAPSHOTS, the ensemble EVERY steps apart."""
+
+_WALKING = 0.35
+"""Share of steps in the tangent plane, which cost four times the others."""
 
 _PARTS = 8
 """Parts in which a walker is moved to where it starts."""
@@ -117,6 +120,9 @@ class Target:
 
     Attributes:
         linearised: residuals and their derivatives at parameters.
+        residuals: the residuals alone.
+        jeffreys: whether Jeffreys' prior multiplies the likelihood; else all parameters in the
+            box are equally likely beforehand.
         temper: how the objective turns into a likelihood.
         lowest: the objective at the optimum.
         weights: of the rows, shape (n,).
@@ -126,6 +132,8 @@ class Target:
     """
 
     linearised: Linearised
+    residuals: Callable[[Floats], Floats]
+    jeffreys: bool
     temper: Temper
     lowest: float
     weights: Floats
@@ -135,46 +143,51 @@ class Target:
     prior_mean: Floats
     prior_precision: Floats
 
-    def at(self, theta: Floats) -> _Places:
-        """Density and metric at each row of ``theta``; minus infinity outside the box."""
-        count, size = theta.shape
-        log_density = np.full(count, -np.inf)
-        metric = np.broadcast_to(np.eye(size), (count, size, size)).copy()
+    def at(self, theta: Floats) -> Floats:
+        """Log density at each row of ``theta`` (b, q); minus infinity outside the box."""
+        out = np.full(len(theta), -np.inf)
         inside = ((theta >= self.lower) & (theta <= self.upper)).all(axis=1)
         if inside.any():
-            within = theta[inside]
-            residuals, slopes = self.linearised(within)
-            slopes = slopes * np.sqrt(self.weights)[:, None]
-            gram = slopes.transpose(0, 2, 1) @ slopes
-            sign, log_det = np.linalg.slogdet(gram)
-            off = within - self.prior_mean
-            value = self.temper.log_weight(huber(residuals, self.weights, self.delta) - self.lowest)
-            value = value + log_det / 2 - self.prior_precision @ (off**2).T / 2
-            good = (sign > 0) & np.isfinite(value)
-            log_density[inside] = np.where(good, value, -np.inf)
-            ridge = 1e-10 * np.trace(gram, axis1=1, axis2=2)[:, None] / size + 1e-300
-            diagonal = self.prior_precision + self.temper.eta * ridge
-            curved = self.temper.eta * gram + diagonal[:, :, None] * np.eye(size)
-            metric[inside] = np.where(good[:, None, None], curved, np.eye(size))
-        return _Places(theta, log_density, metric)
+            off = theta[inside] - self.prior_mean
+            prior = -(self.prior_precision @ (off**2).T) / 2
+            if self.jeffreys:
+                residuals, slopes = self.linearised(theta[inside])
+                slopes = slopes * np.sqrt(self.weights)[:, None]
+                prior = prior + np.linalg.slogdet(slopes.transpose(0, 2, 1) @ slopes)[1] / 2
+            else:
+                residuals = self.residuals(theta[inside])
+            excess = huber(residuals, self.weights, self.delta) - self.lowest
+            value = self.temper.log_weight(excess) + prior
+            out[inside] = np.where(np.isfinite(value), value, -np.inf)
+        return out
 
 
-@dataclass
-class _Places:
-    """Places of walkers (b, q), their log densities (b,), and the metric there (b, q, q)."""
+class _Plane:
+    """Coordinates of curves in the tangent plane of the optimum's."""
 
-    theta: Floats
-    log_density: Floats
-    metric: Floats
+    def __init__(self, target: Target, centre: Floats) -> None:
+        self.target = target
+        self.rows = np.sqrt(target.weights)
+        values, slopes = target.linearised(centre[None])
+        self.start = values
+        self.axes, _ = np.linalg.qr(self.rows[:, None] * slopes[0])
 
-    def part(self, which: slice) -> _Places:
-        return _Places(self.theta[which], self.log_density[which], self.metric[which])
+    def at(self, theta: Floats) -> tuple[Floats, Floats]:
+        """Coordinates (b, q) and their derivatives (b, q, q) in the parameters."""
+        values, slopes = self.target.linearised(theta)
+        coordinates = (self.rows * (values - self.start)) @ self.axes
+        return coordinates, self.axes.T @ (self.rows[:, None] * slopes)
 
-    def accept(self, which: slice, accepted: npt.NDArray[np.bool_], trial: _Places) -> None:
-        rows = np.arange(len(self.theta))[which][accepted]
-        self.theta[rows] = trial.theta[accepted]
-        self.log_density[rows] = trial.log_density[accepted]
-        self.metric[rows] = trial.metric[accepted]
+    def follow(self, theta: Floats, wanted: Floats, *, steps: int) -> Floats:
+        """Newton's method from ``theta`` to coordinates ``wanted``, shape (b, q)."""
+        for _ in range(steps):
+            coordinates, jacobian = self.at(theta)
+            regular = np.abs(np.linalg.det(jacobian)) > 0
+            jacobian[~regular] = np.eye(theta.shape[1])
+            step = np.linalg.solve(jacobian, (wanted - coordinates)[..., None])[..., 0]
+            moved = np.clip(theta + step, self.target.lower - 1e-6, self.target.upper + 1e-6)
+            theta = np.where(regular[:, None] & np.isfinite(moved), moved, theta)
+        return theta
 
 
 def sample(target: Target, centre: Floats, *, seed: int) -> Floats:
@@ -186,21 +199,28 @@ def sample(target: Target, centre: Floats, *, seed: int) -> Floats:
         seed: of the draws.
     """
     rng = np.random.default_rng([seed, 7])
-    walkers = target.at(_along_the_curve(target, centre, rng))
+    plane = _Plane(target, centre)
+    walkers = _along_the_curve(plane, centre, rng)
+    # An optimum on a grid of shapes is not the lowest place there is.
+    found = huber(target.residuals(walkers), target.weights, target.delta).min()
+    target = replace(target, lowest=min(target.lowest, float(found)))
+    values = target.at(walkers)
     half = WALKERS // 2
     halves = slice(0, half), slice(half, None)
     kept = []
     for step in range(BURN_IN + EVERY * SNAPSHOTS):
         for moved, others in (halves, halves[::-1]):
-            here = walkers.part(moved)
-            if rng.random() < 0.5:
-                trial, correction = _walk(target, here, rng)
+            here = walkers[moved]
+            if rng.random() < _WALKING:
+                trial, correction = _walk(target, plane, here, rng)
             else:
-                trial, correction = _by_others(target, here, walkers.theta[others], rng)
-            gain = trial.log_density - here.log_density + correction
-            walkers.accept(moved, np.log(rng.random(half)) < gain, trial)
+                trial, correction = _by_others(here, walkers[others], rng)
+            found = target.at(trial)
+            accepted = np.log(rng.random(half)) < found - values[moved] + correction
+            walkers[moved] = np.where(accepted[:, None], trial, here)
+            values[moved] = np.where(accepted, found, values[moved])
         if step >= BURN_IN and (step - BURN_IN) % EVERY == EVERY - 1:
-            kept.append(walkers.theta.copy())
+            kept.append(walkers.copy())
     return np.asarray(rng.permutation(np.concatenate(kept)))
 
 
@@ -211,84 +231,69 @@ def choose(size: int, draws: int, *, seed: int) -> npt.NDArray[np.int64]:
     return np.concatenate(rounds)[:draws].astype(np.int64)
 
 
-def _along_the_curve(target: Target, centre: Floats, rng: np.random.Generator) -> Floats:
+def _along_the_curve(plane: _Plane, centre: Floats, rng: np.random.Generator) -> Floats:
     """Parameters (WALKERS, q) whose curves lie a Student's t draw from the optimum's.
 
-    The displacement grows from zero in parts, each reached by Newton's method, so that a walker
-    follows the valley. Some displacements no parameters give (an offset below zero): a walker that
-    does not arrive starts where another did.
+    The displacement grows from zero in parts, so that a walker follows the valley. Some
+    displacements no parameters give (an offset below zero): a walker that does not arrive starts
+    where another did.
     """
-    size, scale = len(centre), target.temper
-    start, slopes = target.linearised(centre[None])
-    rows = np.sqrt(target.weights)
-    plane, _ = np.linalg.qr(rows[:, None] * slopes[0])
+    target, size, scale = plane.target, len(centre), plane.target.temper
     tails = np.sqrt(scale.dof / rng.chisquare(scale.dof, (WALKERS, 1)))
     goal = rng.standard_normal((WALKERS, size)) * tails / np.sqrt(scale.eta)
+    length = np.linalg.norm(goal, axis=1)
     theta = np.repeat(centre[None], WALKERS, axis=0)
     reached, part = np.zeros(WALKERS), np.full(WALKERS, 1 / _PARTS)
-
-    def gap(wanted: Floats, trial: Floats) -> tuple[Floats, Floats]:
-        values, slopes = target.linearised(trial)
-        return wanted - (rows * (values - start)) @ plane, plane.T @ (rows[:, None] * slopes)
-
     for _ in range(6 * _PARTS):
         going = np.flatnonzero((reached < 1) & (part > 0.01))
         if len(going) == 0:
             break
         share = np.minimum(reached[going] + part[going], 1.0)
         wanted = share[:, None] * goal[going]
-        trial = _newton(partial(gap, wanted), theta[going])
-        missed = np.linalg.norm(gap(wanted, trial)[0], axis=1)
-        good = missed < 0.1 * part[going] * np.linalg.norm(goal[going], axis=1)
+        trial = plane.follow(theta[going], wanted, steps=2)
+        missed = np.linalg.norm(plane.at(trial)[0] - wanted, axis=1)
+        good = missed < 0.1 * part[going] * length[going]
         good &= ((trial >= target.lower) & (trial <= target.upper)).all(axis=1)
         theta[going[good]] = trial[good]
         reached[going[good]] = share[good]
         part[going] *= np.where(good, 1.5, 0.4)
-    arrived = np.flatnonzero((reached >= 1) & np.isfinite(target.at(theta).log_density))
+    arrived = np.flatnonzero((reached >= 1) & np.isfinite(target.at(theta)))
     if len(arrived) > size:
         late = np.setdiff1d(np.arange(WALKERS), arrived)
         theta[late] = theta[rng.choice(arrived, len(late))]
     return theta
 
 
-def _newton(gap: Linearised, theta: Floats) -> Floats:
-    """Two Newton steps that close a gap; a walker whose step is not defined stays."""
-    for _ in range(2):
-        missing, jacobian = gap(theta)
-        regular = np.abs(np.linalg.det(jacobian)) > 0
-        jacobian[~regular] = np.eye(theta.shape[1])
-        step = np.linalg.solve(jacobian, missing[..., None])[..., 0]
-        theta = np.where(regular[:, None] & np.isfinite(step), theta + step, theta)
-    return theta
+def _walk(
+    target: Target, plane: _Plane, here: Floats, rng: np.random.Generator
+) -> tuple[Floats, Floats]:
+    """A random step of the curve in the plane, and the log correction to the parameters' density.
+
+    The step is symmetric in the plane's coordinates; their Jacobian makes up for the rest. A step
+    that Newton's method does not follow is refused.
+    """
+    count, size = here.shape
+    length = 2.38 / np.sqrt(size * target.temper.eta) * rng.choice([0.3, 1.0], size=(count, 1))
+    coordinates, jacobian = plane.at(here)
+    step = length * rng.standard_normal((count, size))
+    trial = plane.follow(here, coordinates + step, steps=2)
+    reached, there = plane.at(trial)
+    missed = np.linalg.norm(reached - coordinates - step, axis=1)
+    followed = missed < 1e-2 * np.linalg.norm(step, axis=1)
+    change = np.linalg.slogdet(jacobian)[1] - np.linalg.slogdet(there)[1]
+    usable = followed & np.isfinite(change)
+    return trial, np.where(usable, np.where(usable, change, 0.0), -np.inf)
 
 
-def _walk(target: Target, here: _Places, rng: np.random.Generator) -> tuple[_Places, Floats]:
-    """A random step in the metric of each place, and the log correction for the way back."""
-    count, size = here.theta.shape
-    length = 2.38 / np.sqrt(size) * rng.choice([0.15, 0.5, 1.0], size=(count, 1))
-    factor = np.linalg.cholesky(here.metric)
-    normal = rng.standard_normal((count, size, 1))
-    step = length * np.linalg.solve(factor.transpose(0, 2, 1), normal)[..., 0]
-    trial = target.at(here.theta + step)
-    there = np.einsum("bi,bij,bj->b", step, trial.metric, step)
-    ahead = np.einsum("bi,bij,bj->b", step, here.metric, step)
-    log_det = np.linalg.slogdet(trial.metric)[1] - np.linalg.slogdet(here.metric)[1]
-    return trial, log_det / 2 - (there - ahead) / (2 * length[:, 0] ** 2)
-
-
-def _by_others(
-    target: Target, here: _Places, others: Floats, rng: np.random.Generator
-) -> tuple[_Places, Floats]:
+def _by_others(here: Floats, others: Floats, rng: np.random.Generator) -> tuple[Floats, Floats]:
     """Towards or past another walker, or along the line between two, and the log correction."""
-    count, size = here.theta.shape
+    count, size = here.shape
     if rng.random() < 0.5:
         stretch = (rng.random(count) * (np.sqrt(2.0) - np.sqrt(0.5)) + np.sqrt(0.5)) ** 2
         partner = others[rng.integers(count, size=count)]
-        trial = target.at(partner + stretch[:, None] * (here.theta - partner))
-        return trial, np.asarray((size - 1) * np.log(stretch))
+        return partner + stretch[:, None] * (here - partner), (size - 1) * np.log(stretch)
     first = rng.integers(count, size=count)
     second = (first + rng.integers(1, count, size=count)) % count
     length = 2.38 / np.sqrt(2 * size) * rng.choice([0.3, 1.0], size=count)
     length = np.where(rng.random(count) < 0.1, 1.0, length)
-    step = length[:, None] * (others[first] - others[second])
-    return target.at(here.theta + step), np.zeros(count)
+    return here + length[:, None] * (others[first] - others[second]), np.zeros(count)
