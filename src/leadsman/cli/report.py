@@ -15,6 +15,7 @@ Project = Annotated[
 def register(app: typer.Typer) -> None:
     """Add the commands of this group."""
     app.command("report")(report)
+    app.command("export")(export)
 
 
 def report(
@@ -28,6 +29,23 @@ def report(
 
     work = work_of(project)
     typer.echo(f"Report: {write_report(work, out or work.parent / 'report.html')}")
+
+
+def export(
+    recipe: Annotated[
+        Path, typer.Argument(help="A recipe.json, a plan.json, or a project (its chosen recipe).")
+    ],
+    to: Annotated[str, typer.Option("--to", help="hf-trainer, axolotl, torchtitan or litgpt.")],
+    out: Annotated[Path, typer.Option("--out", help="Directory for the files.")],
+    weights: Annotated[
+        bool, typer.Option(help="Write the initial weights too (the size of the model).")
+    ] = True,
+) -> None:
+    """Write a recipe for another trainer; NOTES.md says how to start it and what it cannot do."""
+    from leadsman.plan.export import export_recipe, read_chosen
+
+    for path in export_recipe(read_chosen(recipe), to, out, weights=weights):
+        typer.echo(str(path))
 
 
 def work_of(project: Path) -> Path:
