@@ -142,10 +142,14 @@ def test_script_keeps_the_shares_at_every_moment(recipe, tmp_path):
 
 
 def test_optimizer_or_method_the_tool_lacks_is_refused(recipe, tmp_path):
-    with pytest.raises(MethodError, match="optimizer is 'muon'"):
+    with pytest.raises(MethodError, match="optimizer 'muon'"):
         exported(replace(recipe, optimizer="muon"), "litgpt", tmp_path)
-    with pytest.raises(MethodError, match="uses gstack"):
+    with pytest.raises(MethodError, match="training method gstack"):
         exported(replace(recipe, methods={"gstack": {}}), "axolotl", tmp_path)
+    with pytest.raises(MethodError, match="power schedule"):
+        exported(replace(recipe, schedule=Schedule(name="power")), "torchtitan", tmp_path)
+    with pytest.raises(MethodError, match="start"):
+        exported(replace(recipe, start="abc"), "hf-trainer", tmp_path)
 
 
 @pytest.mark.parametrize(

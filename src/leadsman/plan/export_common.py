@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 
 from leadsman.errors import MethodError
 from leadsman.runs import Recipe
+from leadsman.runs.recipe import Packing
 
 REFERENCE_WIDTH = 64
 EMBEDDING_LR_SCALE = 12.0
@@ -91,16 +92,27 @@ def refuse_unknown(recipe: Recipe, tool: str) -> None:
     """Refuse what would be another run in the other tool.
 
     Raises:
-        MethodError: an optimizer other than AdamW, or a training method.
+        MethodError: an optimizer other than AdamW, a training method, or a way to schedule, pack
+            or start that only Leadsman's own loop has.
     """
+    schedule = recipe.schedule
+    if schedule.name == "power":
+        _refuse("the power schedule", tool, "schedule wsd")
+    if schedule.ramp_tokens or schedule.start_lr_ratio:
+        _refuse("a batch ramp or re-warming", tool, "neither")
+    if recipe.packing != Packing():
+        _refuse("another packing than windows", tool, "the default packing")
+    if recipe.start:
+        _refuse("the weights of another run as its start", tool, "a fresh start")
     if recipe.optimizer != "adamw":
-        raise MethodError(
-            f"the recipe's optimizer is {recipe.optimizer!r}, which the export to {tool} does not "
-            f"know; it knows adamw: plan with optimizer adamw, or do the run with `leadsman train`"
-        )
+        _refuse(f"the optimizer {recipe.optimizer!r}", tool, "adamw")
     others = sorted(name for name in recipe.methods if name != recipe.optimizer)
     if others:
-        raise MethodError(
-            f"the recipe uses {', '.join(others)}, which the export to {tool} does not know; plan "
-            f"without it, or do the run with `leadsman train`"
-        )
+        _refuse(f"the training method {', '.join(others)}", tool, "none")
+
+
+def _refuse(what: str, tool: str, instead: str) -> None:
+    raise MethodError(
+        f"the recipe uses {what}, which the export to {tool} does not know; plan with {instead}, or "
+        f"do the run with `leadsman train`"
+    )

@@ -25,3 +25,10 @@ class Selector(Method, ABC):
     @abstractmethod
     def score(self, batch: pa.RecordBatch) -> npt.NDArray[np.float32]:
         """Score of each document in a batch with a ``text`` column, shape (n,)."""
+
+    def reasons(self, batch: pa.RecordBatch) -> list[str | None] | None:
+        """Why documents score as they do, one phrase each, or ``None`` where none is needed.
+
+        A selector that gives no reasons returns ``None`` for the whole batch.
+        """
+        return None

@@ -6,8 +6,9 @@ from functools import partial
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow.compute as pc
 
-from leadsman.corpus import Corpus, Shard
+from leadsman.corpus.corpus import Corpus, Shard
 from leadsman.corpus.text import ngram_counts, texts
 from leadsman.engine import Engine, ThreadEngine
 
@@ -36,6 +37,17 @@ def _count(shard: Shard, *, corpus: Corpus, n: int, buckets: int) -> Counts:
     counts = np.zeros(buckets, np.int64)
     for batch in corpus.shard_batches(shard, ["text"]):
         ngram_counts(texts(batch), n=n, counts=counts)
+    return counts
+
+
+def source_counts(corpus: Corpus, *, n: int = 2, buckets: int = 10_000) -> dict[str, Counts]:
+    """As :func:`hashed_counts`, for each source by name."""
+    counts = {name: np.zeros(buckets, np.int64) for name in corpus.sources}
+    for batch in corpus.batches(["text", "source"]):
+        column = batch.column("source")
+        for name in pc.unique(column).to_pylist():
+            part = batch.filter(pc.equal(column, name))
+            ngram_counts(texts(part), n=n, counts=counts[name])
     return counts
 
 
