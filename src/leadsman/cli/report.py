@@ -15,6 +15,7 @@ Project = Annotated[
 def register(app: typer.Typer) -> None:
     """Add the commands of this group."""
     app.command("report")(report)
+    app.command("board")(board)
     app.command("export")(export)
 
 
@@ -29,6 +30,35 @@ def report(
 
     work = work_of(project)
     typer.echo(f"Report: {write_report(work, out or work.parent / 'report.html')}")
+
+
+def board(
+    project: Project = Path("leadsman.yaml"),
+    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.", min=0, max=65535)] = 8765,
+    host: Annotated[
+        str, typer.Option(help="Address to serve on; the default is this machine only.")
+    ] = "127.0.0.1",
+    forecast: Annotated[
+        bool, typer.Option(help="Forecast anew as runs finish (takes a core for seconds).")
+    ] = True,
+) -> None:
+    """Serve a live page of a running plan; it writes nothing. Ctrl-C ends it."""
+    import signal
+
+    from leadsman.plan.interim import interim_forecast
+    from leadsman.report.board import State, make_server
+
+    work = work_of(project)
+    state = State(work, (lambda: interim_forecast(work)) if forecast else None)
+    server = make_server(state, host=host, port=port)
+    typer.echo(f"Board: http://{host}:{server.server_address[1]}/  (Ctrl-C ends it)")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        server.serve_forever(poll_interval=0.2)
+    except KeyboardInterrupt:
+        typer.echo("Board ended; the plan goes on.")
+    finally:
+        server.server_close()
 
 
 def export(

@@ -101,7 +101,7 @@ def refuse_unknown(recipe: Recipe, tool: str) -> None:
     if schedule.ramp_tokens or schedule.start_lr_ratio:
         _refuse("a batch ramp or re-warming", tool, "neither")
     if recipe.packing != Packing():
-        _refuse("another packing than windows", tool, "the default packing")
+        _refuse("another packing than stream", tool, "the default packing")
     if recipe.start:
         _refuse("the weights of another run as its start", tool, "a fresh start")
     if recipe.optimizer != "adamw":
@@ -113,6 +113,6 @@ def refuse_unknown(recipe: Recipe, tool: str) -> None:
 
 def _refuse(what: str, tool: str, instead: str) -> None:
     raise MethodError(
-        f"the recipe uses {what}, which the export to {tool} does not know; plan with {instead}, or "
-        f"do the run with `leadsman train`"
+        f"the recipe uses {what}, which the export to {tool} does not know; plan with {instead}, "
+        f"or do the run with `leadsman train`"
     )
