@@ -97,6 +97,37 @@ class Directory:
                 file=path,
             ) from error
 
+    def create(self, name: str, data: bytes) -> bool:
+        """Write a file that is not there yet, all or nothing; False if another writer was first.
+
+        Raises:
+            InputError: the disk is full, the place cannot be written, or the store cannot tell
+                whether a file is new (only local disks and stores with conditional writes can).
+        """
+        path = self.path(name)
+        temporary = ""
+        try:
+            self._fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+            if not self.local:
+                self._fs.pipe_file(path, data, mode="create")
+                return True
+            temporary = f"{path.rpartition('/')[0]}/.{secrets.token_hex(8)}.tmp"
+            with open(temporary, "xb") as file:
+                file.write(data)
+            os.link(temporary, path)  # unlike a rename, fails where there is a file
+        except FileExistsError:
+            return False
+        except (OSError, NotImplementedError) as error:
+            raise InputError(
+                f"cannot be written: {error}; free space or choose another directory, then run "
+                f"the same command again",
+                file=path,
+            ) from error
+        finally:
+            if temporary and os.path.exists(temporary):
+                os.unlink(temporary)
+        return True
+
     def write_json(self, name: str, value: Any) -> None:
         """Write JSON, all or nothing."""
         self.write(name, json.dumps(value, indent=1, sort_keys=True, allow_nan=False).encode())

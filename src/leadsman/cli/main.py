@@ -43,9 +43,21 @@ def main(
 
 
 def _register_groups() -> None:
-    from leadsman.cli import corpus, demo, forecast, methods, mix, plan, runs, select, train
+    from leadsman.cli import (
+        corpus,
+        demo,
+        forecast,
+        methods,
+        mix,
+        plan,
+        register,
+        runs,
+        select,
+        train,
+    )
 
-    for group in (demo, plan, train, forecast, corpus, select, mix, runs, methods):
+    groups = (demo, plan, register, train, forecast, corpus, select, mix, runs, methods)
+    for group in groups:
         group.register(app)
 
 

@@ -105,7 +105,7 @@ def _row(run: Run, sets: list[str]) -> list[str]:
     return [
         run.id[:8],
         f"{recipe.shape.non_embedding_params:,}",
-        f"{recipe.steps * recipe.batch_tokens:,}",
+        f"{recipe.trained_tokens:,}",
         recipe.mixture.name,
         f"{recipe.lr:g}",
         str(recipe.seed),
