@@ -124,21 +124,35 @@ class LadderFile(DataFile):
     tokens: list[int] = Field(min_length=1)
     lrs: list[float] = Field([])
     seeds: list[int] = Field([0], min_length=1)
+    stop_margin: float | None = Field(
+        None,
+        gt=0,
+        description="give up runs whose curve leads this share above that of another lr",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Design:
-    """A file made concrete: tokens written, recipes derived, jobs laid out.
+    """A file made concrete: tokens written, recipes derived.
 
     Attributes:
         recipes: every run.
-        jobs: trunks that carry them out.
+        fields: of every job (:class:`~leadsman.train.ladder.TrunkJob`): where data and results
+            live, and how to run.
         held_out_tokens: tokens each run is evaluated on.
+        stop_margin: how much worse than its best rival a run may be forecast before it is given
+            up, as a share of the loss; ``None`` never gives up.
     """
 
     recipes: list[Recipe]
-    jobs: list[TrunkJob]
+    fields: Mapping[str, Any]
     held_out_tokens: int
+    stop_margin: float | None = None
+
+    @property
+    def jobs(self) -> list[TrunkJob]:
+        """Trunks that carry the runs out, each alone."""
+        return plan_trunks(self.recipes, **self.fields)
 
 
 def load_recipe_file(path: Path) -> Design:
@@ -197,22 +211,26 @@ class _Data:
     def design(
         self, recipes: list[Recipe], file: DataFile, path: Path, *, role: str, models: str
     ) -> Design:
-        jobs = plan_trunks(
-            recipes,
-            sources={name: str(tokens.path) for name, tokens in self.sources.items()},
-            held_out={name: str(tokens.path) for name, tokens in self.held_out.items()},
-            ledger=str(self.out / "ledger"),
-            work=str(self.out / "work"),
-            role=role,
-            start=_beside(path, file.start) if file.start else "",
-            models=models,
-            threads=file.threads,
-            device=file.device,
-            compiled=file.compiled,
-            checkpoint_seconds=file.checkpoint_seconds,
-        )
+        fields: dict[str, Any] = {
+            "sources": {name: str(tokens.path) for name, tokens in self.sources.items()},
+            "held_out": {name: str(tokens.path) for name, tokens in self.held_out.items()},
+            "ledger": str(self.out / "ledger"),
+            "work": str(self.out / "work"),
+            "role": role,
+            "start": _beside(path, file.start) if file.start else "",
+            "models": models,
+            "threads": file.threads,
+            "device": file.device,
+            "compiled": file.compiled,
+            "checkpoint_seconds": file.checkpoint_seconds,
+        }
         held_out_tokens = sum(len(tokens) for tokens in self.held_out.values())
-        return Design(recipes=recipes, jobs=jobs, held_out_tokens=held_out_tokens)
+        return Design(
+            recipes=recipes,
+            fields=fields,
+            held_out_tokens=held_out_tokens,
+            stop_margin=getattr(file, "stop_margin", None),
+        )
 
 
 def _common(file: DataFile, path: Path, *, longest: int) -> dict[str, Any]:
