@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -171,7 +172,7 @@ def _joined(a: pl.DataFrame, b: pl.DataFrame) -> pl.DataFrame:
     reach = min(int(frame["tokens"].max()) for frame in frames)  # type: ignore[arg-type]
     marks = [reach * k // CURVE_POINTS for k in range(CURVE_POINTS + 1)]
     rows = []
-    for low, high in zip(marks, marks[1:], strict=False):
+    for low, high in pairwise(marks):
         means = [
             frame.filter(pl.col("tokens").is_between(low, high, closed="right"))["loss"].mean()
             for frame in frames
