@@ -190,8 +190,8 @@ def page() -> str:
     parts = [HEAD]
     for name, table in (("pretraining", pretraining), ("memory", memory)):
         file = HERE / f"{name}.json"
-        if file.exists():
-            parts.append(table(json.loads(file.read_text())))
+        missing = f"`python -m benchmarks.claims.{name}` has not been run yet.\n"
+        parts.append(table(json.loads(file.read_text())) if file.exists() else missing)
     return "\n".join(parts).replace("\n\n\n", "\n\n").rstrip() + "\n"
 
 
