@@ -43,9 +43,11 @@ def main(
 
 
 def _register_groups() -> None:
-    from leadsman.cli import corpus, demo, forecast, methods, plan, register, runs, select, train
+    from leadsman.cli import cost, decide, demo, plan  # isort: split
+    from leadsman.cli import corpus, forecast, methods, register, runs, select, train
 
-    for group in (demo, plan, register, train, forecast, corpus, select, runs, methods):
+    planning = (demo, plan, decide, cost)
+    for group in (*planning, register, train, forecast, corpus, select, runs, methods):
         group.register(app)
 
 

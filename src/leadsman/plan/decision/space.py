@@ -69,9 +69,10 @@ class Space:
     Raises:
         InputError: there is nothing to choose.
 
+    >>> import numpy as np
     >>> space = Space({"params": Dimension(low=1e6, high=1e8), "data": Dimension(choices=("a",))})
     >>> space.frame(np.array([[0.5]]), {"data": "a"}).row(0)
-    (10000000.0, 'a')
+    (10000000.000000002, 'a')
     """
 
     dimensions: Mapping[str, Dimension]
