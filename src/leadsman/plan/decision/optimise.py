@@ -58,7 +58,8 @@ class Objective:
             return np.asarray(draws.mean(axis=0))
         # Order statistics near the quantile, weighed smoothly: a single one has no useful slope.
         ranks = (np.arange(len(draws)) + 0.5) / len(draws)
-        weights = np.exp(-(((ranks - self.q) / BANDWIDTH) ** 2) / 2)
+        width = max(BANDWIDTH, 1 / len(draws))
+        weights = np.exp(-(((ranks - self.q) / width) ** 2) / 2)
         return np.asarray(weights @ np.sort(draws, axis=0) / weights.sum())
 
 
