@@ -4,7 +4,7 @@
 
 120 made runs vary size, data, learning rate, batch, selection rate and the share of one of two
 sources; the plan learns the belief (laws, competition, calibration, settings), optimises under a
-budget and an epoch limit, finds the Pareto front and regret in hindsight, and ranks next runs. Timed in
+budget and an epoch limit, finds the Pareto front and regret in hindsight, ranks next runs. Timed in
 a fresh process with warm numba caches, imports apart.
 """
 

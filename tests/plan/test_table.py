@@ -115,6 +115,40 @@ def test_memory_limit_follows_the_estimate():
     assert slack[1] > 0
 
 
+def purchases(runs, **changes):
+    sources = {
+        "web": {"tokens": 2e9, "sample_tokens": 1e9},
+        "books": {"tokens": 2e10, "sample_tokens": 1e8, "price": "40 USD"},
+        "spam": {"tokens": 1e8, "price": "30 USD"},
+    }
+    budget = {"money": "100 USD", "price_per_hour": "2 USD", "flops_per_second": 6e14}
+    return plan_table(runs, spec(**({"sources": sources, "budget": budget} | changes)))
+
+
+def test_a_source_is_bought_when_its_tokens_are_worth_more_than_compute(runs):
+    """100 USD buy 1.1e20 FLOPs; the free source lasts for 8e9 tokens, far below the best."""
+    plan = purchases(runs)
+    assert plan.purchase.bought == ("books",)
+    assert plan.purchase.value < plan.purchase.without
+    assert plan.purchase.worth["books"] > 0 >= plan.purchase.worth["spam"]
+    flops = 6 * plan.decision.point["params"] * plan.decision.point["tokens"]
+    assert flops <= 0.6 * 50 * 3600 * 6e14 * 1.001  # 60 USD are left for compute
+    assert plan.decision.point["tokens"] <= 4 * 2.2e10 * 1.001
+
+
+def test_excluded_licences_and_bad_sources(runs):
+    one = {"web": {"tokens": 2e9, "licence": "nc"}}
+    with pytest.raises(InputError, match=r"exclude_licences \(nc\) leaves no source"):
+        purchases(runs, sources=one, exclude_licences=["nc"])
+    with pytest.raises(InputError, match="declares 1,000 tokens, its sample alone has 5,000"):
+        purchases(runs, sources={"web": {"tokens": 1000, "sample_tokens": 5000}})
+    with pytest.raises(InputError, match="mixed currencies"):
+        purchases(runs, sources={"a": {"tokens": 1e9}, "b": {"tokens": 1e9, "price": "9 EUR"}})
+    dear = {"a": {"tokens": 1e9}, "b": {"tokens": 1e9, "price": 9}}
+    with pytest.raises(InputError, match="the budget is not money; give money_for_data"):
+        purchases(runs, sources=dear, budget={"flops": 1e20})
+
+
 def test_mixture_belief_finds_the_planted_best():
     rng = np.random.default_rng(0)
     shares = rng.dirichlet(np.ones(4), size=160)

@@ -46,6 +46,11 @@ def decide(
     typer.echo("Cost against quality:")
     for each in plan.front:
         typer.echo(f"  {each.cost:.3g}: {each.median:.4g}  {_point(each.point)}")
+    if plan.purchase is not None:
+        bought = ", ".join(plan.purchase.bought) or "nothing"
+        typer.echo(f"Buy: {bought} for {plan.purchase.price:,.2f}")
+        for name, worth in plan.purchase.worth.items():
+            typer.echo(f"  {name} is worth {worth:.2g} of the result")
     for note in plan.notes:
         typer.echo(f"Note: {note}")
     if out is not None:
@@ -146,6 +151,13 @@ def _write(plan: TablePlan, out: Path) -> None:
                 | plan.next_points.row(each.row, named=True)
                 for each in plan.next.runs[:10]
             ],
+        },
+        "purchases": None
+        if plan.purchase is None
+        else {
+            "bought": list(plan.purchase.bought),
+            "price": plan.purchase.price,
+            "worth": plan.purchase.worth,
         },
         "notes": list(plan.notes),
         "law": plan.law,

@@ -21,7 +21,7 @@ import numpy as np
 import polars as pl
 from pydantic import Field, model_validator
 
-from leadsman.errors import DesignError, InputError
+from leadsman.errors import BudgetError, DesignError, InputError
 from leadsman.laws.table import column
 from leadsman.plan.budget import Budget
 from leadsman.plan.decision.belief import BeliefOfRuns
@@ -29,14 +29,27 @@ from leadsman.plan.decision.constraints import Constraint
 from leadsman.plan.decision.next_runs import NextRuns, next_runs
 from leadsman.plan.decision.optimise import Decision, Objective, optimise
 from leadsman.plan.decision.pareto import ParetoPoint, pareto_front
+from leadsman.plan.decision.purchase import Purchase, choose_purchases
 from leadsman.plan.decision.space import Dimension, Floats, Space
 from leadsman.plan.inference import ServingSpec
 from leadsman.plan.memory import TrainingSetting, estimate_memory
+from leadsman.plan.money import Money
+from leadsman.plan.sources import (
+    EPOCHS,
+    SourceOffer,
+    allowed_sources,
+    compute_left,
+    money_for_data,
+    offers_of,
+    quantity_constraints,
+    with_sources,
+)
 from leadsman.strict_yaml import Strict
 from leadsman.train.defaults import shape_of_params
 
 NEXT_NET = 128
 MEMORY_KNOTS = 9
+LISTED_SETS = 5
 
 
 class MemorySpec(Strict):
@@ -69,6 +82,9 @@ class TableSpec(Strict):
     worlds: int = Field(10_000, ge=200, le=200_000)
     next_share: float = Field(0.02, gt=0, lt=1, description="most a next run may cost, of budget")
     regret_tolerance: float = Field(0.0, ge=0)
+    sources: dict[str, SourceOffer] = Field({}, description="sizes, prices, licences by name")
+    exclude_licences: tuple[str, ...] = ()
+    money_for_data: Money | None = Field(None, description="beside the budget; else out of it")
     seed: int = Field(0, ge=0)
 
     @model_validator(mode="after")
@@ -80,6 +96,9 @@ class TableSpec(Strict):
             raise ValueError("max_epochs needs unique_tokens, how many there are")
         if self.group is not None and self.group not in self.space:
             raise ValueError(f"space must list the choices of the group {self.group!r}")
+        for name in self.space:
+            if self.sources and name.startswith("mix.") and name[4:] not in self.sources:
+                raise ValueError(f"{name} is in the space, but sources has no {name[4:]!r}")
         return self
 
 
@@ -95,6 +114,7 @@ class TablePlan:
         next_points: the runs ``next`` ranks, by row.
         notes: what a reader must know: what no run varies, how far beyond the runs.
         law: behind the forecast.
+        purchase: which sources to buy; ``None`` where none has a price.
     """
 
     decision: Decision
@@ -104,6 +124,7 @@ class TablePlan:
     next_points: pl.DataFrame
     notes: tuple[str, ...]
     law: str
+    purchase: Purchase | None = None
 
 
 def plan_table(runs: pl.DataFrame, spec: TableSpec) -> TablePlan:
@@ -122,8 +143,8 @@ def plan_table(runs: pl.DataFrame, spec: TableSpec) -> TablePlan:
         runs, space, y=spec.y, group=spec.group, worlds=spec.worlds, seed=spec.seed
     )
     space, notes = _held(space, belief, runs)
-    constraints = constraints_of(spec)
     objective = Objective(spec.objective, spec.quantile)
+    space, constraints, purchase = _data(spec, space, belief, objective)
     decision = optimise(space, belief, constraints, objective, seed=spec.seed)
     front = pareto_front(space, belief, constraints, objective, seed=spec.seed)
     points = _next_points(space, runs, spec)
@@ -136,7 +157,43 @@ def plan_table(runs: pl.DataFrame, spec: TableSpec) -> TablePlan:
         tolerance=spec.regret_tolerance,
     )
     rules = _rules(space, belief, constraints, decision)
-    return TablePlan(decision, front, rules, ranked, points, (*notes, *belief.warnings), belief.law)
+    notes = (*notes, *belief.warnings)
+    return TablePlan(decision, front, rules, ranked, points, notes, belief.law, purchase)
+
+
+def _data(
+    spec: TableSpec, space: Space, belief: BeliefOfRuns, objective: Objective
+) -> tuple[Space, list[Constraint], Purchase | None]:
+    """Space and constraints with the sources that are free or worth buying."""
+    sources = allowed_sources(spec.sources, spec.exclude_licences)
+    offers = offers_of(sources)
+    epochs = spec.max_epochs or EPOCHS
+
+    def limits(names: frozenset[str]) -> tuple[Space, list[Constraint]]:
+        price = sum(offer.cost for offer in offers if offer.name in names)
+        flops = compute_left(spec.budget, price, spec.money_for_data)
+        inner = with_sources(space, names)
+        return inner, [
+            *constraints_of(spec, flops=flops),
+            *quantity_constraints(sources, names, space, epochs),
+        ]
+
+    def result(names: frozenset[str]) -> float:
+        inner, constraints = limits(names)
+        try:
+            found = optimise(inner, belief, constraints, objective, seed=spec.seed, hindsight=False)
+        except BudgetError:
+            return float("inf")
+        return found.value
+
+    if not sources:
+        return space, constraints_of(spec), None
+    if not any(offer.cost for offer in offers):
+        return *limits(frozenset(sources)), None
+    money = money_for_data(spec.budget, spec.money_for_data)
+    purchase = choose_purchases(offers, money, result, listed=LISTED_SETS)
+    free = {offer.name for offer in offers if not offer.cost}
+    return *limits(frozenset({*purchase.bought, *free})), purchase
 
 
 def training_flops(points: pl.DataFrame) -> Floats:
@@ -144,15 +201,16 @@ def training_flops(points: pl.DataFrame) -> Floats:
     return np.asarray(6.0 * points["params"].to_numpy() * points["tokens"].to_numpy())
 
 
-def constraints_of(spec: TableSpec) -> list[Constraint]:
-    """The limits of a specification."""
+def constraints_of(spec: TableSpec, *, flops: float | None = None) -> list[Constraint]:
+    """The limits of a specification; ``flops`` in place of its budget's, if data was paid."""
     serving = spec.serving
     served = serving.tokens if serving is not None and serving.in_budget else 0.0
 
     def cost(points: pl.DataFrame) -> Floats:
         return np.asarray(training_flops(points) + 2.0 * points["params"].to_numpy() * served)
 
-    found = [Constraint("budget", spec.budget.total_flops, cost, "FLOPs")]
+    limit = spec.budget.total_flops if flops is None else flops
+    found = [Constraint("budget", limit, cost, "FLOPs")]
     if spec.budget.max_params is not None:
         found.append(
             Constraint(
