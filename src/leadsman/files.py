@@ -6,6 +6,7 @@ import io
 import json
 import os
 import secrets
+from collections.abc import Iterable
 from typing import Any
 
 import fsspec
@@ -73,8 +74,8 @@ class Directory:
         """A Parquet file."""
         return pl.read_parquet(io.BytesIO(self.read(name)))
 
-    def write(self, name: str, data: bytes) -> None:
-        """Write a file, all or nothing.
+    def write(self, name: str, data: bytes | memoryview | Iterable[bytes | memoryview]) -> None:
+        """Write a file, all or nothing; ``data`` may be pieces that follow each other.
 
         Raises:
             InputError: the disk is full or the place cannot be written; nothing is left behind.
@@ -85,7 +86,8 @@ class Directory:
         try:
             self._fs.makedirs(parent, exist_ok=True)
             with self._fs.open(temporary, "wb") as file:
-                file.write(data)
+                for piece in [data] if isinstance(data, bytes | memoryview) else data:
+                    file.write(piece)
             if self.local:
                 os.replace(temporary, path)
         except OSError as error:

@@ -8,10 +8,10 @@ from typer.testing import CliRunner
 
 from leadsman.cli.main import app
 from leadsman.corpus import Corpus, write_corpus
+from leadsman.corpus.ngram_proxy import NgramProxy, sample_mask
 from leadsman.corpus.split import split_target
 from leadsman.errors import InputError
 from leadsman.select.sweep import BASELINES, Arm, SweepDesign, sweep
-from leadsman.select.sweep.proxies import NgramProxy, sample_mask
 from leadsman.select.sweep.report import difference
 
 SYLLABLES = [a + b for a in "bdfgklmnprst" for b in "aeiou"]

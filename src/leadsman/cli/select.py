@@ -79,12 +79,12 @@ def select(
     from leadsman.corpus import Corpus
     from leadsman.corpus.estimate import estimate
     from leadsman.registry import method as find_method
+    from leadsman.registry import method_settings
     from leadsman.select import Policy
     from leadsman.select import select as run
     from leadsman.select.explain import explain_choice
     from leadsman.select.selection import MEMORY_PER_DOCUMENT, read_report
     from leadsman.select.sweep import SweepDesign
-    from leadsman.select.sweep.design import method_settings
 
     raw = Corpus.join(open_inputs(inputs, out, max_reject_rate))
     if explain is not None:
@@ -109,8 +109,8 @@ def select(
         rule=cast(Any, rule or "resample"),
         fraction=keep,
         documents=documents,
-        text_bytes=None if text_bytes is None else _size(text_bytes, "--bytes"),
-        tokens=None if tokens is None else _size(tokens, "--tokens"),
+        text_bytes=size_of(text_bytes, "--bytes"),
+        tokens=size_of(tokens, "--tokens"),
         threshold=threshold,
         temperature=temperature,
         effective_size=effective_size,
@@ -147,9 +147,16 @@ def _quotas(given: list[str]) -> dict[str, float]:
     return quotas
 
 
-def _size(text: str, option: str) -> int:
+def size_of(text: str | None, option: str) -> int | None:
+    """``5000000``, ``5M`` or ``1G`` as a number; ``None`` stays.
+
+    Raises:
+        InputError: that is no size.
+    """
     from leadsman.errors import InputError
 
+    if text is None:
+        return None
     factors = {"k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12}
     letter = text[-1:].lower()
     try:

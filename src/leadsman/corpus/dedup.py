@@ -184,23 +184,28 @@ def deduplicate(
 
 def _sketch(index: int, *, corpus: Corpus, job: Job, settings: DedupSettings) -> None:
     """Keep of one shard: sizes, exact hashes, signatures and their band hashes."""
+    shard = corpus.shards[index]
     a, b = minhash.permutations(settings.bands * settings.rows, seed=settings.seed)
-    sizes, exact, signatures = [], [], []
-    for batch in corpus.shard_batches(corpus.shards[index], ["text"]):
-        column = texts(batch)
-        sizes.append(column.lengths)
-        exact.append(normalised_hashes(column))
-        if settings.method == "minhash":
-            signatures.append(minhash.signatures(column, n=settings.n, a=a, b=b))
-    job.save(f"sketch/{index:05d}.exact.npy", np.concatenate(exact))
-    if signatures:
-        signed = np.concatenate(signatures)
+    near = settings.method == "minhash"
+    sizes = np.empty(shard.documents, np.int64)
+    exact = np.empty((shard.documents, 2), np.uint64)
+    signed = np.empty((shard.documents if near else 0, len(a)), np.uint32)
+    start = 0
+    for batch in corpus.shard_batches(shard, ["text"]):
+        column, here = texts(batch), slice(start, start + batch.num_rows)
+        sizes[here] = column.lengths
+        exact[here] = normalised_hashes(column)
+        if near:
+            minhash.sign(column, n=settings.n, a=a, b=b, out=signed[here])
+        start += batch.num_rows
+    job.save(f"sketch/{index:05d}.exact.npy", exact)
+    if near:
         keys = np.empty((settings.bands, len(signed)), np.uint64)
         for band in range(settings.bands):
             minhash.band_hashes(signed, band, settings.rows, keys[band])
         job.save(f"sketch/{index:05d}.signatures.npy", signed)
         job.save(f"sketch/{index:05d}.bands.npy", keys)
-    job.save(f"sketch/{index:05d}.bytes.npy", np.concatenate(sizes))
+    job.save(f"sketch/{index:05d}.bytes.npy", sizes)
 
 
 def _exact_copies(hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:

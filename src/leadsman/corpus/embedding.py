@@ -95,15 +95,17 @@ class HashedSVD:
         column = pa.array([rows[number]["text"] for number in numbers], pa.large_string())
         counts = self._frequencies(TextColumn.of(column))
         holding = np.bincount(counts.indices, minlength=self.buckets)
-        idf = np.log((1 + counts.shape[0]) / (1 + holding)) + 1
-        weighted = _unit_rows(counts @ sparse.diags_array(idf))
-        rank = min(self.dimensions, counts.shape[0] - 1, int((holding > 0).sum()) - 1)
+        used = np.flatnonzero(holding)
+        idf = np.log((1 + counts.shape[0]) / (1 + holding[used])) + 1
+        weighted = _unit_rows(counts[:, used] @ sparse.diags_array(idf))
+        rank = min(self.dimensions, counts.shape[0] - 1, len(used) - 1)
         if rank < 1:
             raise MethodError(
                 f"{corpus.location}: too few different documents or words to tell apart by"
             )
         _, _, directions = randomized_svd(weighted.tocsr(), rank, random_state=seed)
-        self.projection_ = np.ascontiguousarray((directions * idf).T.astype(np.float32))
+        self.projection_ = np.zeros((self.buckets, rank), np.float32)
+        self.projection_[used] = (directions * idf).T
         return self
 
     def embed(self, batch: pa.RecordBatch) -> Vectors:

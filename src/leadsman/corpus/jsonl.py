@@ -40,7 +40,8 @@ class JsonLines:
     """How to read one file of JSON lines.
 
     Attributes:
-        file: name of the file, for ids and messages.
+        file: name of the file, for messages.
+        stem: what ids that are made begin with.
         source: name for rows without a ``source``; if ``override``, for all rows.
         override: whether ``source`` wins over the rows' own.
         metadata: other fields to keep, as text.
@@ -48,6 +49,7 @@ class JsonLines:
     """
 
     file: str
+    stem: str
     source: str
     override: bool = False
     metadata: tuple[str, ...] = ()
@@ -155,7 +157,8 @@ class JsonLines:
     ) -> Iterator[pa.RecordBatch]:
         batch = parsed.result()
         if batch is not None:
-            yield batch
+            last = block.first_line + batch.num_rows
+            yield from rejects.unique(batch, range(block.first_line, last), self.file)
             return
         rows: dict[str, list[Any]] = {"id": [], "text": [], "source": []}
         rows |= {name: [] for name in self.metadata}
@@ -176,15 +179,14 @@ class JsonLines:
                 name: pa.array(values, kinds.get(name, pa.string()))
                 for name, values in rows.items()
             }
-            yield self._batch(columns, numbers)
+            yield from rejects.unique(self._batch(columns, numbers), numbers, self.file)
 
     def _batch(self, columns: dict[str, Any], numbers: Sequence[int]) -> pa.RecordBatch:
         ids = columns["id"].cast(pa.string())
         if ids.null_count:
-            stem = self.file.rpartition("/")[2]
             given = ids.to_pylist()
             ids = pa.array(
-                [own or f"{stem}:{number}" for own, number in zip(given, numbers)], pa.string()
+                [own or f"{self.stem}:{number}" for own, number in zip(given, numbers)], pa.string()
             )
         own_source = columns["source"].fill_null(self.source)
         if self.override:

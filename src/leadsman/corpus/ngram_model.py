@@ -29,7 +29,7 @@ from leadsman.corpus.kernels import (
     mix,
     next_tokens,
 )
-from leadsman.corpus.overlap import slot
+from leadsman.corpus.ngram_index import slot
 from leadsman.corpus.text import TextColumn, token_counts
 from leadsman.corpus.unicode import tables
 from leadsman.errors import MethodError

@@ -86,16 +86,21 @@ class Coreset(Selector):
         if self.embedding_ is None or self.taken_ is None:
             raise MethodError(f"{self.name}: call fit before score")
         vectors = self.embedding_.embed(batch)
-        place, similarity = np.empty(len(vectors), np.int64), np.empty(len(vectors), np.float32)
-        nearest(vectors, self.taken_, place, similarity)
-        scores = np.clip((1 - similarity) / 2 - 1, -1, 0)
+        scores = self._rest(vectors)
         keys = normalised_hashes(texts(batch))
         for row, key in enumerate(keys):
             found = self.ranks_.get(key.tobytes())
             if found is not None:
                 scores[row] = len(self.taken_) - found
         scores[~np.any(vectors != 0, axis=1)] = -np.inf
-        return scores.astype(np.float32)
+        return scores
+
+    def _rest(self, vectors: Vectors) -> Vectors:
+        """Scores between -1 and 0 of documents that are not in the order, shape (n,)."""
+        assert self.taken_ is not None
+        place, similarity = np.empty(len(vectors), np.int64), np.empty(len(vectors), np.float32)
+        nearest(vectors, self.taken_, place, similarity)
+        return np.asarray(np.clip((1 - similarity) / 2 - 1, -1, 0), np.float32)
 
     def _prepare(self, raw: Corpus, target: Corpus, seed: int) -> None:
         """Learn what :meth:`order` needs beside the candidates; nothing here."""

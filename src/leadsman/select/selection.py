@@ -14,6 +14,7 @@ import polars as pl
 
 from leadsman.corpus import Corpus, Extent
 from leadsman.corpus.job import Job
+from leadsman.corpus.ngram_counts import Counts, hashed_counts, kl_divergence, kl_reduction
 from leadsman.corpus.subset import publish, write_subset
 from leadsman.corpus.writer import SHARD_BYTES
 from leadsman.engine import Engine, ThreadEngine
@@ -21,7 +22,6 @@ from leadsman.errors import InputError
 from leadsman.registry import method
 from leadsman.select.base import Selector
 from leadsman.select.dsir import DSIR
-from leadsman.select.features import Counts, hashed_counts, kl_divergence, kl_reduction
 from leadsman.select.policy import Policy, choose
 from leadsman.select.scores import Scores, hyperparameters, score_corpus, scores_key
 from leadsman.select.tokens import BYTES_PER_TOKEN, TokenRate, measured_rate

@@ -70,9 +70,10 @@ class Space:
         InputError: there is nothing to choose.
 
     >>> import numpy as np
-    >>> space = Space({"params": Dimension(low=1e6, high=1e8), "data": Dimension(choices=("a",))})
+    >>> steps = Dimension(low=0, high=8, scale="linear")
+    >>> space = Space({"depth": steps, "data": Dimension(choices=("a",))})
     >>> space.frame(np.array([[0.5]]), {"data": "a"}).row(0)
-    (10000000.000000002, 'a')
+    (4.0, 'a')
     """
 
     dimensions: Mapping[str, Dimension]

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 import itertools
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, cast, get_args
+from typing import Literal, cast, get_args
 
 from leadsman.errors import InputError
 from leadsman.registry import method as find_method
+from leadsman.registry import method_settings
 from leadsman.select.base import Selector
 from leadsman.select.policy import Rule
 
@@ -144,26 +144,3 @@ def parse_method(text: str) -> Selector:
     name, *settings = text.split(":")
     cls = cast("type[Selector]", find_method("selector", name))
     return cls(**method_settings(cls, settings))
-
-
-def method_settings(cls: type[Selector], given: list[str]) -> dict[str, Any]:
-    """Constructor arguments from ``NAME=VALUE`` each.
-
-    Raises:
-        InputError: one is no setting of this selector.
-    """
-    known = inspect.signature(cls).parameters
-    settings: dict[str, Any] = {}
-    for item in given:
-        name, equals, value = item.partition("=")
-        if name not in known or not equals:
-            raise InputError(
-                f"{item!r} is no setting of {cls.name}; those are NAME=VALUE with NAME one "
-                f"of {', '.join(known) or 'none'}",
-                column="--set",
-            )
-        try:
-            settings[name] = json.loads(value)
-        except ValueError:
-            settings[name] = value
-    return settings

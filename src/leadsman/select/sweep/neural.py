@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from leadsman.corpus import Corpus
+from leadsman.corpus.ngram_proxy import Floats, Mask, chosen_batches, sample_mask
 from leadsman.errors import InputError, MissingExtraError
 from leadsman.runs import Mixture, Recipe
-from leadsman.select.sweep.proxies import Floats, Mask, chosen_batches, sample_mask
 
 WIDTH = 64
 VOCABULARY = 2048

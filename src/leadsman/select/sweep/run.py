@@ -22,17 +22,18 @@ import numpy.typing as npt
 
 from leadsman.corpus import Corpus, decontaminate, deduplicate
 from leadsman.corpus.job import Job
+from leadsman.corpus.ngram_counts import hashed_counts, kl_divergence, source_counts
+from leadsman.corpus.ngram_proxy import Mask, NgramProxy, document_sizes
 from leadsman.corpus.split import split_target
 from leadsman.corpus.subset import publish, write_subset
 from leadsman.engine import Engine, ThreadEngine
 from leadsman.errors import InputError
 from leadsman.files import Directory
-from leadsman.select.features import hashed_counts, kl_divergence, source_counts
 from leadsman.select.policy import Policy, choose
 from leadsman.select.scores import score_corpus, scores_key
 from leadsman.select.sweep.design import NEAREST_SOURCE, RANDOM, Arm, SweepDesign, parse_method
 from leadsman.select.sweep.neural import NeuralProxy
-from leadsman.select.sweep.proxies import Mask, NgramProxy, Proxy, document_sizes
+from leadsman.select.sweep.proxies import Proxy
 from leadsman.select.sweep.report import SweepReport, summarise
 
 Watch = Callable[[float, float, str], None]

@@ -6,13 +6,12 @@ epoch cuts the tokens into contiguous windows at its own random offset and visit
 random order, the same whatever the mixture. Nothing is kept between calls that a restart needs:
 any batch can be asked for by its number.
 
-Windows are packed without regard to document ends; the end-of-text token separates documents.
+Windows are cut without regard to document ends; the end-of-text token separates documents, and
+with ``packing: documents`` attention does not cross it (:mod:`leadsman.train.model`).
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -21,16 +20,11 @@ import numpy as np
 
 from leadsman.errors import InputError
 from leadsman.runs import Mixture
+from leadsman.train.feed.source import checked_source, name_key
 from leadsman.train.tokens import TokenSet
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-
-def data_id(sources: Mapping[str, TokenSet]) -> str:
-    """Identity of tokenised sources, for ``Recipe.data``: a hash of their names and tokens."""
-    plain = {name: tokens.manifest.hash for name, tokens in sources.items()}
-    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
 
 
 class Feed:
@@ -62,13 +56,8 @@ class Feed:
         self._weights = np.array([mixture.weights[name] for name in self.names])
         self._streams = []
         for name in self.names:
-            if name not in sources:
-                raise InputError(
-                    f"mixture {mixture.name!r} draws from {name!r}, which has no tokens; "
-                    f"there are {', '.join(sorted(sources))}",
-                    column="mixture",
-                )
-            self._streams.append(_Stream(name, sources[name], seq_len, vocab_size, seed))
+            tokens = checked_source(sources, name, mixture, vocab_size=vocab_size)
+            self._streams.append(_Stream(name, tokens, seq_len, seed))
         self._choices = np.empty(0, dtype=np.int64)
         self._ranks = np.empty(0, dtype=np.int64)
         self._drawn = np.zeros(len(self.names), dtype=np.int64)
@@ -109,15 +98,7 @@ class Feed:
 class _Stream:
     """The windows of one source, epoch after epoch."""
 
-    def __init__(
-        self, name: str, tokens: TokenSet, seq_len: int, vocab_size: int, seed: int
-    ) -> None:
-        if tokens.manifest.vocab_size > vocab_size:
-            raise InputError(
-                f"tokens of {name!r} come from a vocabulary of {tokens.manifest.vocab_size}, "
-                f"the model's has {vocab_size}; they must be the same",
-                column="vocab_size",
-            )
+    def __init__(self, name: str, tokens: TokenSet, seq_len: int, seed: int) -> None:
         self.tokens, self.seq_len = tokens, seq_len
         self.windows = len(tokens) // seq_len - 1
         if self.windows < 1:
@@ -125,7 +106,7 @@ class _Stream:
                 f"{name!r} has {len(tokens)} tokens; two sequences of {seq_len} are the least",
                 file=tokens.path,
             )
-        self._key = [seed, int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "little")]
+        self._key = [seed, name_key(name)]
         self._order = lru_cache(maxsize=2)(self._draw_order)
 
     def window(self, rank: int) -> NDArray[np.int64]:

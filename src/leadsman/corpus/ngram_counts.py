@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.compute as pc
 
-from leadsman.corpus import Corpus, Shard
+from leadsman.corpus.corpus import Corpus, Shard
 from leadsman.corpus.text import ngram_counts, texts
 from leadsman.engine import Engine, ThreadEngine
 

@@ -18,10 +18,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from leadsman.runs import ModelShape
-
-ROPE_THETA = 10_000.0
-NORM_EPS = 1e-6
-PLAIN_ATTENTION_SEQ_LEN = 512
+from leadsman.train.model.layers import (
+    attention,
+    embed,
+    linear,
+    rms_norm,
+    rotary_tables,
+    rotate,
+    within_documents,
+)
 
 
 class Block(nn.Module):
@@ -38,18 +43,19 @@ class Block(nn.Module):
         self.gate_up = _matrix(replicas, 2 * shape.ffn_width, shape.width)
         self.down = _matrix(replicas, shape.width, shape.ffn_width)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, visible: Tensor | None = None) -> Tensor:
         """One block; ``x`` is ``[(replicas,) sequences, seq_len, width]``."""
-        x = x + linear(self._attend(rms_norm(x, self.attention_norm), cos, sin), self.attention_out)
+        mixed = self._attend(rms_norm(x, self.attention_norm), cos, sin, visible)
+        x = x + linear(mixed, self.attention_out)
         gate, up = linear(rms_norm(x, self.ffn_norm), self.gate_up).chunk(2, dim=-1)
         return x + linear(F.silu(gate) * up, self.down)
 
-    def _attend(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    def _attend(self, x: Tensor, cos: Tensor, sin: Tensor, visible: Tensor | None) -> Tensor:
         lead, seq_len = x.shape[:-2], x.shape[-2]
         qkv = linear(x, self.qkv).view(-1, seq_len, self.heads + 2 * self.kv_heads, self.head_width)
         q, kv = qkv.transpose(1, 2).tensor_split([self.heads], dim=1)
         k, v = kv.chunk(2, dim=1)
-        mixed = attention(rotate(q, cos, sin), rotate(k, cos, sin), v)
+        mixed = attention(rotate(q, cos, sin), rotate(k, cos, sin), v, visible)
         return mixed.transpose(1, 2).reshape(*lead, seq_len, self.heads * self.head_width)
 
 
@@ -77,21 +83,24 @@ class Decoder(nn.Module):
         self.register_buffer("cos", cos, persistent=False)
         self.register_buffer("sin", sin, persistent=False)
 
-    def forward(self, tokens: Tensor) -> Tensor:
+    def forward(self, tokens: Tensor, separator: int | None = None) -> Tensor:
         """Logits.
 
         Args:
             tokens: int64 ``[(replicas,) sequences, seq_len]``, not longer than the shape's
                 ``seq_len``.
+            separator: the token before each document, which attention then does not cross; by
+                default it sees the whole sequence.
 
         Returns:
             ``[(replicas,) sequences, seq_len, vocab_size]``.
         """
         seq_len = tokens.shape[-1]
         cos, sin = self.cos[:seq_len], self.sin[:seq_len]
+        visible = None if separator is None else within_documents(tokens, separator)
         x = embed(tokens, self.embedding)
         for block in self.stack:
-            x = block(x, cos, sin)
+            x = block(x, cos, sin, visible)
         return linear(rms_norm(x, self.final_norm), self.output_matrix)
 
     @property
@@ -112,64 +121,16 @@ class Decoder(nn.Module):
         """The matrix that turns the residual stream into logits."""
         return self.embedding if self.head is None else self.head
 
-    def loss(self, tokens: Tensor, targets: Tensor) -> Tensor:
+    def loss(self, tokens: Tensor, targets: Tensor, separator: int | None = None) -> Tensor:
         """Mean cross-entropy in nats per token: a scalar, or ``[replicas]``."""
-        logits = self(tokens).float()
+        losses = self.token_losses(tokens, targets, separator)
+        return losses.mean() if self.replicas is None else losses.flatten(1).mean(dim=1)
+
+    def token_losses(self, tokens: Tensor, targets: Tensor, separator: int | None = None) -> Tensor:
+        """Cross-entropy of each target in nats, in the shape of ``targets``."""
+        logits = self(tokens, separator).float()
         flat = F.cross_entropy(logits.flatten(0, -2), targets.flatten(), reduction="none")
-        return flat.mean() if self.replicas is None else flat.view(self.replicas, -1).mean(dim=1)
-
-
-def linear(x: Tensor, weight: Tensor) -> Tensor:
-    """``x @ weight.T``; ``weight`` is ``[(replicas,) out, in]``."""
-    if weight.dim() == 2:
-        return F.linear(x, weight)
-    flat = torch.bmm(x.flatten(1, -2), weight.transpose(1, 2))
-    return flat.view(*x.shape[:-1], weight.shape[1])
-
-
-def embed(tokens: Tensor, table: Tensor) -> Tensor:
-    """Rows of the table ``[(replicas,) vocab_size, width]``."""
-    if table.dim() == 2:
-        return F.embedding(tokens, table)
-    replicas, vocab_size, width = table.shape
-    offset = torch.arange(replicas, device=tokens.device).view(-1, 1, 1) * vocab_size
-    return F.embedding(tokens + offset, table.view(-1, width))
-
-
-def rms_norm(x: Tensor, gain: Tensor) -> Tensor:
-    """``gain * x / rms(x)`` over the last dimension; ``gain`` is ``[(replicas,) width]``."""
-    scaled = x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + NORM_EPS)
-    return scaled * (gain if gain.dim() == 1 else gain[:, None, None, :])
-
-
-def attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Causal attention; ``q`` is ``[batch, heads, seq, head]``, ``k`` and ``v`` ``kv_heads``.
-
-    On a CPU the compiled plain formula trains short sequences up to 15 % faster than torch's
-    flash kernel, whose backward pass is slow there (docs/log.md, train).
-    """
-    shared = q.shape[1] // k.shape[1]
-    short = q.shape[2] <= PLAIN_ATTENTION_SEQ_LEN and q.device.type == "cpu"
-    if not (torch.compiler.is_compiling() and short):
-        return F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=shared > 1)
-    k, v = k.repeat_interleave(shared, dim=1), v.repeat_interleave(shared, dim=1)
-    scores = (q @ k.transpose(-1, -2)).float() * q.shape[-1] ** -0.5
-    later = torch.ones(scores.shape[-2:], dtype=torch.bool).triu(1)
-    weights = scores.masked_fill(later, -torch.inf).softmax(dim=-1).to(v.dtype)
-    return torch.matmul(weights, v)
-
-
-def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotary positions, halves paired as Hugging Face pairs them; ``x`` is ``[..., seq, head]``."""
-    first, second = x.chunk(2, dim=-1)
-    return (x * cos + torch.cat((-second, first), dim=-1) * sin).to(x.dtype)
-
-
-def rotary_tables(seq_len: int, head_width: int) -> tuple[Tensor, Tensor]:
-    """Cosines and sines, each ``[seq_len, head_width]``."""
-    frequency = ROPE_THETA ** -(torch.arange(0, head_width, 2, dtype=torch.float32) / head_width)
-    angle = torch.outer(torch.arange(seq_len, dtype=torch.float32), frequency)
-    return torch.cat((angle, angle), -1).cos(), torch.cat((angle, angle), -1).sin()
+        return flat.view(targets.shape)
 
 
 def _matrix(replicas: int | None, rows: int, columns: int) -> nn.Parameter:
