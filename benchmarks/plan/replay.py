@@ -30,7 +30,9 @@ from leadsman.errors import LeadsmanError
 from leadsman.laws.backtest.tables import load_cases
 from leadsman.laws.chinchilla import Chinchilla
 from leadsman.plan.decision import BeliefOfRuns, Dimension, Space
+from leadsman.plan.decision.early import EarlyBelief
 from leadsman.plan.decision.mixtures import MixtureBelief
+from leadsman.plan.decision.quality import QualityBelief
 from machine import machine
 
 ROOT = Path(os.environ.get("LEADSMAN_DATASETS", "."))
@@ -185,40 +187,22 @@ def dclm() -> Iterator[Task]:
     truth = large.group_by("Dataset").agg(pl.col("Core").mean()).sort("Dataset")
     names = [n for n in truth["Dataset"] if n in set(middle.drop_nulls("Core")["Dataset"])]
     y = np.array([truth.filter(pl.col("Dataset") == n)["Core"][0] for n in names])
-    quality = latent_quality(names, [(middle, "Core"), (tiny, "Core")])
+    cheap = [
+        part.drop_nulls("Core").select(name="Dataset", size=pl.lit(label), y=-pl.col("Core"))
+        for label, part in (("1.4B", middle), ("412M", tiny))
+    ]
+    belief = QualityBelief(pl.concat(cheap))
+    quality = belief.draws(pl.DataFrame({"name": names})).mean(axis=0)
     mean = np.array([middle.filter(pl.col("Dataset") == n)["Core"].mean() for n in names])
     rng = np.random.default_rng(0)
     for _ in range(SETS):
         rows = rng.choice(len(names), size=min(SET_SIZE, len(names)), replace=False)
         best = y[rows].max()
         yield {
-            "plan": float(best - y[rows][quality[rows].argmax()]),
+            "plan": float(best - y[rows][quality[rows].argmin()]),
             "best_small": float(best - y[rows][mean[rows].argmax()]),
             "random": float(best - y[rows].mean()),
         }
-
-
-def latent_quality(names: list[str], sources: list[tuple[pl.DataFrame, str]]) -> np.ndarray:
-    """Posterior mean of one quality a data set, seen with noise at several sizes.
-
-    z = quality + noise at each size (z-scored there over all data sets of the table); the noise is
-    that of replicates at that size, or of the whole spread's half where there are none.
-    """
-    total, weight = np.zeros(len(names)), np.ones(len(names))  # a standard normal prior
-    for frame, metric in sources:
-        seen = frame.drop_nulls(metric).group_by("Dataset").agg(
-            mean=pl.col(metric).mean(), n=pl.len(), var=pl.col(metric).var()
-        )  # fmt: skip
-        centre, spread = float(seen["mean"].mean()), float(seen["mean"].std())
-        many = seen.filter(pl.col("n") > 1)
-        noise = float(many["var"].median()) / spread**2 if len(many) else 0.25
-        for k, name in enumerate(names):
-            row = seen.filter(pl.col("Dataset") == name)
-            if len(row):
-                precision = row["n"][0] / max(noise, 0.02)
-                total[k] += precision * (row["mean"][0] - centre) / spread
-                weight[k] += precision
-    return total / weight
 
 
 def peft() -> Iterator[Task]:
@@ -235,12 +219,17 @@ def peft() -> Iterator[Task]:
     accuracy = np.array([steps[-1][2] or 0.0 for steps in first])
     final_loss = np.array([power_law_end(steps) for steps in first])
     score = np.array([np.mean([each["score"] for each in runs[name]]) for name in names])
+    table = pl.DataFrame(
+        {"log_loss": np.log(loss), "slope": slope, "accuracy": accuracy, "score": score}
+    )
     rng = np.random.default_rng(0)
     for _ in range(SETS):
         rows = rng.choice(len(names), size=SET_SIZE, replace=False)
         history = np.setdiff1d(np.arange(len(names)), rows)
-        features = np.stack([np.log(loss), slope, accuracy], axis=1)
-        expected = smooth_score(features[history], score[history], features[rows])
+        belief = EarlyBelief(
+            table[history.tolist()], ("log_loss", "slope", "accuracy"), y="score", worlds=200
+        )
+        expected = belief.draws(table[rows.tolist()]).mean(axis=0)
         best = score[rows].max()
         picks = {
             "plan": expected.argmax(), "best_small": accuracy[rows].argmax(),
@@ -249,18 +238,6 @@ def peft() -> Iterator[Task]:
         yield {n: float(best - score[rows][k]) for n, k in picks.items()} | {
             "random": float(best - score[rows].mean())
         }
-
-
-def smooth_score(known: np.ndarray, score: np.ndarray, asked: np.ndarray) -> np.ndarray:
-    """Gaussian-process regression of final scores on early features."""
-    from sklearn.gaussian_process import GaussianProcessRegressor
-    from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
-
-    centre, width = known.mean(axis=0), known.std(axis=0)
-    kernel = ConstantKernel(1.0) * RBF(np.full(known.shape[1], 2.0)) + WhiteKernel(0.05)
-    model = GaussianProcessRegressor(kernel, normalize_y=True, random_state=0)
-    model.fit((known - centre) / width, score)
-    return np.asarray(model.predict((asked - centre) / width))
 
 
 def power_law_end(steps: list[list[float]], end: float = 5000.0) -> float:

@@ -135,6 +135,7 @@ def test_limits_that_leave_no_size_are_named(changes, message):
         final_options(project(**changes), MIXTURES, vocab_size=2048, data="d")
 
 
+@pytest.mark.slow
 def test_adaptive_soundings_keep_to_the_compute_and_leave_poor_mixtures(tmp_path, monkeypatch):
     """Training is replaced by the known law: what is tested is which runs are asked for."""
     made = []
@@ -145,7 +146,7 @@ def test_adaptive_soundings_keep_to_the_compute_and_leave_poor_mixtures(tmp_path
         return [done(recipe) for recipe in recipes]
 
     class Engine:
-        workers = 6
+        workers = 4
 
     monkeypatch.setattr(adaptive_module, "train_ladder", train)
     monkeypatch.setattr(adaptive_module, "WORLDS", 500)

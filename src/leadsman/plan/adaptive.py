@@ -27,6 +27,8 @@ from leadsman.train.ladder import plan_trunks, train_ladder
 
 FIRST_BRANCHES = 2
 WORLDS = 4000
+WORTHY = 0.2
+"""Runs made beside the best one are worth at least this share of it for their cost."""
 
 
 def belief_of_soundings(
@@ -136,7 +138,8 @@ def _next_round(
     chosen: list[Recipe] = []
     for each in found.runs:
         recipe = affordable[each.row]
-        if len(chosen) < count and recipe.flops <= compute:
+        worthy = each.per_cost >= WORTHY * found.runs[0].per_cost
+        if worthy and len(chosen) < count and recipe.flops <= compute:
             chosen.append(recipe)
             compute -= recipe.flops
     return chosen
