@@ -1,6 +1,8 @@
 """Replay of decisions on public tables of real runs: what each rule's choice loses.
 
     LEADSMAN_DATASETS=... python benchmarks/plan/replay.py > benchmarks/plan/results/replay.json
+    ... replay.py --case gadre_overtraining openlm    # one case, as JSON lines
+    ... replay.py --from FILE                         # assemble such lines
 
 A task is a set of options that were really run, a cheap part of the table that may be seen, and a
 result to be minimised. Every rule picks an option; its regret is the option's result less the best
@@ -15,7 +17,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -126,7 +127,7 @@ def scale_task(
     return regrets | {"random": float(loss.mean() - loss.min())}
 
 
-def gadre() -> Iterator[Task]:
+def gadre(only: str | None = None) -> Iterator[Task]:
     """Three corpora, 11M to 6.9B parameters, eight losses."""
     cases = load_cases(ROOT, only="gadre")
     by_loss: dict[str, list[pl.DataFrame]] = {}
@@ -137,17 +138,20 @@ def gadre() -> Iterator[Task]:
                 {"params": pl.Float64, "tokens": pl.Float64}
             )
         )
-    for parts in by_loss.values():
-        yield from scale_tasks(pl.concat(parts), "corpus")
+    for loss, parts in by_loss.items():
+        if only is None or loss == only:
+            yield from scale_tasks(pl.concat(parts), "corpus")
 
 
-def olmo_ladder() -> Iterator[Task]:
+def olmo_ladder(only: str | None = None) -> Iterator[Task]:
     """190M to 3B parameters at half to ten times compute-optimal tokens."""
     for case in load_cases(ROOT, only="olmo_ladder"):
+        if only is not None and case.name != only:
+            continue
         yield from scale_tasks(case.runs.with_columns(pl.col("params").cast(pl.Float64)), None)
 
 
-def regmix() -> Iterator[Task]:
+def regmix(only: str | None = None) -> Iterator[Task]:
     """Mixtures for a 1B model from 768 runs of 1M; 13 domains and their mean."""
     folder = ROOT / "regmix"
     read = lambda name: pl.read_csv(folder / f"{name}.csv").drop("index")  # noqa: E731
@@ -159,6 +163,8 @@ def regmix() -> Iterator[Task]:
     scaled = [frame.select(pl.all() / pl.sum_horizontal(pl.all())) for frame in (small, options)]
     small, options = scaled
     for domain in [*loss.columns, "mean"]:
+        if only is not None and only != domain:
+            continue
         y1 = small_loss.mean_horizontal() if domain == "mean" else small_loss[domain]
         y = (loss.mean_horizontal() if domain == "mean" else loss[domain]).to_numpy()
         belief = MixtureBelief(small.with_columns(loss=y1), y="loss", worlds=200)
@@ -258,31 +264,62 @@ SETS_OF_TASKS = {
 }  # fmt: skip
 
 
-def main(only: list[str]) -> None:
-    """Replay all; print JSON."""
-    warnings.filterwarnings("ignore")
+def cases() -> list[tuple[str, str]]:
+    """(set, case) of every piece of the replay."""
+    gadre_losses = sorted({case.name.partition("/")[2] for case in load_cases(ROOT, only="gadre")})
+    ladder = [case.name for case in load_cases(ROOT, only="olmo_ladder")]
+    domains = pl.read_csv(ROOT / "regmix/test_pile_loss_1B.csv").drop("index").columns
+    return [
+        *(("gadre_overtraining", name) for name in gadre_losses),
+        *(("olmo_ladder", name) for name in ladder),
+        *(("regmix", name) for name in [*domains, "mean"]),
+        ("dclm_models", ""),
+        ("peft_comparison", ""),
+    ]
+
+
+def one(name: str, case: str) -> list[dict[str, Any]]:
+    """Tasks of one case."""
+    tasks = SETS_OF_TASKS[name]
+    found = tasks(case) if case else tasks()  # type: ignore[operator]
+    return [{"set": name, "case": case, **task} for task in found]
+
+
+def assemble(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Mean regret of each rule on each set, its standard error over cases, and ratios."""
     result = {}
-    for name, tasks in SETS_OF_TASKS.items():
-        if only and name not in only:
+    for name in SETS_OF_TASKS:
+        mine = [row for row in rows if row["set"] == name]
+        if not mine:
             continue
-        start = time.perf_counter()
-        rows = list(tasks())
-        rules = list(rows[0])
-        mean = {rule: float(np.mean([row[rule] for row in rows])) for rule in rules}
-        error = {
-            rule: float(np.std([row[rule] for row in rows]) / np.sqrt(len(rows))) for rule in rules
-        }
-        ratio = {
-            rule: mean["plan"] / mean[rule] if mean[rule] else None
-            for rule in rules if rule != "plan"
-        }  # fmt: skip
+        rules = [rule for rule in mine[0] if rule not in ("set", "case")]
+        mean = {rule: float(np.mean([row[rule] for row in mine])) for rule in rules}
         result[name] = {
-            "tasks": len(rows), "mean_regret": mean, "standard_error": error,
-            "plan_over_rule": ratio, "seconds": time.perf_counter() - start,
+            "cases": len({row["case"] for row in mine}),
+            "tasks": len(mine),
+            "mean_regret": mean,
+            "plan_over_rule": {
+                rule: mean["plan"] / mean[rule] if mean[rule] else None
+                for rule in rules if rule != "plan"
+            },
         }  # fmt: skip
-        print(name, len(rows), {k: round(v, 4) for k, v in mean.items()}, ratio, file=sys.stderr)
+        print(name, len(mine), {k: round(v, 4) for k, v in mean.items()}, file=sys.stderr)
+    return result
+
+
+def main(arguments: list[str]) -> None:
+    """Replay; print JSON."""
+    warnings.filterwarnings("ignore")
+    if arguments[:1] == ["--case"]:
+        for row in one(arguments[1], arguments[2]):
+            print(json.dumps(row))
+        return
+    if arguments[:1] == ["--from"]:
+        rows = [json.loads(line) for line in Path(arguments[1]).read_text().splitlines()]
+    else:
+        rows = [row for name, case in cases() for row in one(name, case)]
     facts = machine("numpy", "scipy", "polars", "scikit-learn", "lightgbm", "leadsman")
-    print(json.dumps({"machine": facts, "seed": 0, "sets": result}, indent=1))
+    print(json.dumps({"machine": facts, "seed": 0, "sets": assemble(rows)}, indent=1))
 
 
 if __name__ == "__main__":

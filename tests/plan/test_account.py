@@ -175,3 +175,50 @@ def test_adaptive_soundings_keep_to_the_compute_and_leave_poor_mixtures(tmp_path
 
 def longest(recipe):
     return max(each.tokens for each in ladder() if each.trunk_id == recipe.trunk_id)
+
+
+def test_the_pipeline_stores_plan_draws_and_next(tmp_path, monkeypatch):
+    """Data stages and training are replaced; from the ledger to plan.json all is real."""
+    from leadsman.plan import pipeline
+
+    workspace = Workspace(tmp_path)
+
+    def train(jobs, engine, on_progress=None):
+        runs = [done(recipe) for job in jobs for recipe in job.recipes]
+        for run in runs:
+            workspace.ledger.add(run)
+        return runs
+
+    class Engine:
+        workers = 2
+
+    monkeypatch.setattr(pipeline, "train_ladder", train)
+    tokens = {"vocab_size": 2048, "data": "d"}
+    monkeypatch.setattr(pipeline, "_data_stages", lambda project, workspace: (tokens, MIXTURES))
+    monkeypatch.setattr(
+        pipeline, "_places", lambda workspace, tokens: {
+            "sources": {}, "held_out": {}, "ledger": "", "work": ""
+        },
+    )  # fmt: skip
+    plan = pipeline.make_plan(project(), workspace, Engine())
+    stored = json.loads((tmp_path / "plan.json").read_text())
+    for key in ("objective", "cost", "memory", "regret", "probability_best", "pareto", "next"):
+        assert key in stored, key
+    assert Plan.from_dict(stored) == plan
+    draws = pl.read_parquet(tmp_path / "plan_draws.parquet")
+    assert {"mixture", "width", "flops", "serve_flops_per_token", "draws"} <= set(draws.columns)
+    assert plan.chosen.recipe.mixture.name == "selected"
+    assert plan.chosen.forecast.id in {each.id for each in workspace.ledger.forecasts()}
+
+    from typer.testing import CliRunner
+
+    from leadsman.cli.main import app
+
+    (tmp_path / "p").mkdir()
+    file = tmp_path / "p" / "leadsman.yaml"
+    missing = CliRunner().invoke(app, ["next", str(file)])
+    assert "no plan has been made yet" in str(missing.exception)
+    (tmp_path / "p" / "work").symlink_to(tmp_path)
+    found = CliRunner().invoke(app, ["next", str(file), "--count", "2"])
+    assert found.exit_code == 0, found.output
+    assert len(found.output.splitlines()) <= 3

@@ -17,11 +17,12 @@ from sklearn.linear_model import BayesianRidge
 
 from leadsman.errors import DesignError, LeadsmanError
 from leadsman.laws.base import Law
+from leadsman.laws.regmix import RegMix
 from leadsman.laws.table import mixture_columns
 from leadsman.plan.decision.space import Floats
 from leadsman.registry import method
 
-FOLDS = 5
+FOLDS = 3
 HELD_SETS = 40
 HELD_SIZE = 12
 
@@ -67,9 +68,8 @@ class MixtureBelief:
             try:
                 for fold in range(FOLDS):
                     out = folds == fold
-                    fitted = _fit(
-                        name, runs.filter(~pl.Series(out)), self.y, self._sources, self._seed
-                    )
+                    kept = runs.filter(~pl.Series(out))
+                    fitted = _fit(name, kept, self.y, self._sources, self._seed, trial=True)
                     held[out] = np.log(fitted(runs.filter(pl.Series(out)), 50, 0)).mean(axis=0)
             except LeadsmanError:
                 continue
@@ -85,13 +85,22 @@ class MixtureBelief:
 Fitted = Callable[[pl.DataFrame, int, int], Floats]
 
 
-def _fit(name: str, runs: pl.DataFrame, y: str, sources: list[str], seed: int) -> Fitted:
+def _fit(
+    name: str,
+    runs: pl.DataFrame,
+    y: str,
+    sources: list[str],
+    seed: int,
+    *,
+    trial: bool = False,
+) -> Fitted:
     """A function (points, draws, seed) -> (draws, n) of a fitted law or of the quadratic."""
     if name == "quadratic":
         return _Quadratic(runs, y, sources)
     cls = method("law", name)
     assert issubclass(cls, Law)
-    fitted = cls().fit(runs.select(*sources, y), y=y, seed=seed)
+    law = RegMix(ensemble=1) if trial and cls is RegMix else cls()  # a trial needs no spread
+    fitted = law.fit(runs.select(*sources, y), y=y, seed=seed)
     return lambda points, draws, seed: fitted.curve_draws(points, draws=draws, seed=seed)
 
 
