@@ -35,6 +35,11 @@ from leadsman.plan.decision.next_runs import next_runs
 from machine import machine
 
 FIRST = 6
+ROUNDS = 10
+GADRE = ("openlm", "paloma_c4_en", "paloma_dolma_100_programing_languages")
+LADDER = ("c4_en-validation", "dolma_books-validation", "dolma_stack-validation", "pile-validation")
+"""Cases replayed: some of each set, chosen by name beforehand, since each takes minutes."""
+
 SHARES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0)
 SERVED = (0.0, 1e12)
 SLACK = 1e-3
@@ -54,10 +59,14 @@ def tables() -> Iterator[tuple[str, pl.DataFrame, str | None]]:
                 corpus=pl.lit(corpus),
             )
         )
-    for loss, parts in by_loss.items():
-        yield f"gadre/{loss}", pl.concat(parts), "corpus"
     for case in load_cases(ROOT, only="olmo_ladder"):
-        yield f"olmo/{case.name}", case.runs.with_columns(pl.col("params").cast(pl.Float64)), None
+        if case.name in LADDER:
+            table = case.runs.with_columns(pl.col("params").cast(pl.Float64))
+            yield f"olmo/{case.name}", table, None
+    for loss, parts in by_loss.items():
+        if loss not in GADRE:
+            continue
+        yield f"gadre/{loss}", pl.concat(parts), "corpus"
 
 
 def replay(
@@ -77,7 +86,7 @@ def replay(
             path.append((float(cost[made].sum() / cost.sum()), float(np.mean(regrets))))
         if not left:
             return path
-        step = max(1, len(left) // 12)
+        step = max(1, len(pool) // ROUNDS)
         if adaptive and belief is not None:
             found = next_runs(
                 belief.draws(pool[left]),
