@@ -21,8 +21,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import machine
-from leadsman.registry import method
 from leadsman.runs import Mixture, ModelShape, Recipe
+from leadsman.train.methods.low_rank import LowRank
+from leadsman.train.methods.sltrain import SLTrain
+from leadsman.train.optimizers.dct import DCT
+from leadsman.train.optimizers.galore import GaLore
 
 RESULT = Path(__file__).with_name("memory.json")
 LLAMA = {
@@ -36,7 +39,6 @@ LLAMA = {
 
 SLTRAIN_PARAMS = {"60M": 44e6, "130M": 97e6, "350M": 194e6, "1B": 646e6}
 LOW_RANK_PARAMS = {"60M": 43e6, "130M": 94e6, "350M": 185e6, "1B": 609e6}
-GALORE_STATE_SAVED = 0.655
 
 PEAK_SHAPE = ModelShape(
     layers=3, width=1024, heads=8, kv_heads=8, ffn_width=2736, vocab_size=1024, seq_len=64
@@ -76,21 +78,20 @@ def states() -> list[dict[str, Any]]:
     for size, (*_, rank) in LLAMA.items():
         shape = llama(size)
         row: dict[str, Any] = {"size": size, "rank": rank, "params": shape.params}
-        for name in ("galore", "dct"):
-            state = method("training", name)(rank=rank).state_bytes(shape)
-            row[name] = {"state_bytes": state, "saved": 1 - state / (8 * shape.params)}
-        sltrain = method("training", "sltrain")(rank=rank, density=0.03)
-        low_rank = method("training", "low_rank")(rank=rank)
+        for projected in (GaLore(rank=rank), DCT(rank=rank)):
+            state = projected.state_bytes(shape)
+            row[projected.name] = {"state_bytes": state, "saved": 1 - state / (8 * shape.params)}
+        sltrain = SLTrain(rank=rank, density=0.03).params(shape)
+        low_rank = LowRank(rank=rank).params(shape)
         for name, params, theirs in (
-            ("sltrain", sltrain.params(shape), SLTRAIN_PARAMS.get(size)),
-            ("low_rank", low_rank.params(shape), LOW_RANK_PARAMS.get(size)),
+            ("sltrain", sltrain, SLTRAIN_PARAMS.get(size)),
+            ("low_rank", low_rank, LOW_RANK_PARAMS.get(size)),
         ):
-            state = 8 * params
             row[name] = {
                 "params": params,
                 "paper_params": theirs,
-                "state_bytes": state,
-                "saved": 1 - state / (8 * shape.params),
+                "state_bytes": 8 * params,
+                "saved": 1 - params / shape.params,
             }
         rows.append(row)
     return rows
