@@ -97,7 +97,7 @@ def best_way(curves: Sequence[pl.DataFrame], ways: Sequence[Law], *, reach: floa
         off = []
         try:
             for curve in curves:
-                largest = curve["tokens"].max()
+                largest = float(column(curve, "tokens").max())
                 cut = curve.filter(pl.col("tokens") <= largest / reach)
                 held = curve.filter(pl.col("tokens") == largest)
                 off.append(np.log(way.fit(cut).curve(held) / column(held, "loss")))
