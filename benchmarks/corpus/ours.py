@@ -3,6 +3,7 @@
 python benchmarks/corpus/ours.py dsir RAW.jsonl TARGET.jsonl WORK DOCUMENTS
 python benchmarks/corpus/ours.py dedup RAW.jsonl WORK
 python benchmarks/corpus/ours.py decontaminate RAW.jsonl ITEMS.jsonl WORK
+python benchmarks/corpus/ours.py recall PLANTED.jsonl WORK BANDS ROWS
 """
 
 from __future__ import annotations
@@ -12,7 +13,10 @@ import sys
 import time
 from pathlib import Path
 
+import polars as pl
+
 from leadsman.corpus import Corpus, convert, decontaminate, deduplicate
+from leadsman.corpus.text import tokens
 from leadsman.select import Policy, select
 from leadsman.select.dsir import DSIR
 from leadsman.select.scores import read_scores
@@ -24,7 +28,7 @@ def dsir(raw: str, target: str, work: str, documents: str) -> dict[str, float]:
 
     place = Path(work)
     begin = time.perf_counter()
-    corpus = convert(raw, place / "raw").corpus
+    corpus = convert(raw, place / "raw", source="documentation").corpus
     wanted = convert(target, place / "target").corpus
     converted = time.perf_counter()
     report = select(
@@ -45,7 +49,7 @@ def dedup(raw: str, work: str) -> dict[str, float]:
     """Read JSON lines, remove copies, verify each, write; at the peers' parameters."""
     place = Path(work)
     begin = time.perf_counter()
-    corpus = convert(raw, place / "raw").corpus
+    corpus = convert(raw, place / "raw", source="documentation").corpus
     converted = time.perf_counter()
     report = deduplicate(corpus, place / "out", n=5, bands=14, rows=8)
     return {
@@ -61,18 +65,80 @@ def clean(raw: str, items: str, work: str) -> dict[str, float]:
     """Read JSON lines, remove documents that hold an item, write."""
     place = Path(work)
     begin = time.perf_counter()
-    corpus = convert(raw, place / "raw").corpus
+    corpus = convert(raw, place / "raw", source="documentation").corpus
     against = convert(items, place / "items").corpus
+    converted = time.perf_counter()
     report = decontaminate(corpus, against, place / "out")
-    seconds = time.perf_counter() - begin
+    done = time.perf_counter()
+    seconds = done - begin
+    gone = removed(place / "out")
+    leaks = sum(
+        id.startswith("leak/") for batch in corpus.batches(["id"]) for id in batch["id"].to_pylist()
+    )
     return {
         "seconds": seconds,
+        "leaks": leaks,
+        "leaks_found": int(gone["id"].str.starts_with("leak/").sum()),
+        "search_megabytes_a_second": corpus.text_bytes / 1e6 / (done - converted),
         "items": report.items,
         "removed": report.documents_removed,
         "megabytes_a_second": corpus.text_bytes / 1e6 / seconds,
     }
 
 
+def recall(raw: str, work: str, bands: str, rows: str) -> dict[str, float]:
+    """How many planted copies are found; some removals, compared by other code."""
+    place = Path(work)
+    begin = time.perf_counter()
+    corpus = convert(raw, place / "raw", source="documentation").corpus
+    report = deduplicate(corpus, place / "out", n=5, bands=int(bands), rows=int(rows))
+    seconds = time.perf_counter() - begin
+    gone = removed(place / "out")
+    ids_gone = set(gone["id"])
+    ids = [id for batch in corpus.batches(["id"]) for id in batch["id"].to_pylist()]
+    planted = [id for id in ids if id.startswith("planted/")]
+    near = gone.filter(reason="near copy")
+    drawn = near.sample(min(500, len(near)), seed=0)
+    wanted = set(drawn["id"]) | set(drawn["kept_id"])
+    texts = {
+        row["id"]: row["text"]
+        for batch in corpus.batches(["id", "text"])
+        for row in batch.to_pylist()
+        if row["id"] in wanted
+    }
+    true = [jaccard(texts[row["id"]], texts[row["kept_id"]]) for row in drawn.to_dicts()]
+    found = sum(id in ids_gone for id in planted)
+    return {
+        "seconds": seconds,
+        "planted": len(planted),
+        "found": found,
+        "recall": found / len(planted),
+        "removed": report.documents_removed,
+        "proposed": report.proposed,
+        "sampled": len(true),
+        "sampled_lowest": min(true),
+        "sampled_precision": sum(value >= 0.7 for value in true) / len(true),
+    }
+
+
+def removed(out: Path) -> pl.DataFrame:
+    """The reject records, also where there are none."""
+    files = sorted(out.glob("rejects/removed-*.parquet"))
+    columns = {"id": pl.String, "kept_id": pl.String, "reason": pl.String}
+    frames = [pl.read_parquet(file, columns=list(columns)) for file in files]
+    return pl.concat([pl.DataFrame(schema=columns), *frames])
+
+
+def jaccard(one: str, two: str, n: int = 5) -> float:
+    """Jaccard similarity of the sets of n tokens in a row, in plain Python."""
+    sets = []
+    for text in (one, two):
+        words = [word.lower() for word in tokens(text)]
+        size = min(n, len(words))
+        sets.append({tuple(words[i : i + size]) for i in range(len(words) - size + 1)})
+    return len(sets[0] & sets[1]) / len(sets[0] | sets[1])
+
+
 if __name__ == "__main__":
-    job = {"dsir": dsir, "dedup": dedup, "decontaminate": clean}[sys.argv[1]]
+    job = {"dsir": dsir, "dedup": dedup, "decontaminate": clean, "recall": recall}[sys.argv[1]]
     print(json.dumps(job(*sys.argv[2:])))

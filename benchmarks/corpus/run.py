@@ -1,13 +1,14 @@
 """Us and the peers on the same input, one process a job: seconds, CPU seconds, memory, agreement.
 
-    python benchmarks/corpus/run.py --raw text.jsonl --target target.jsonl --items items.jsonl \
-        --dsir PYTHON --sketch PYTHON --datatrove PYTHON --out benchmarks/corpus/results
+    python benchmarks/corpus/run.py PART... --inputs DIR --out benchmarks/corpus/results \
+        --dsir PYTHON --sketch PYTHON --datatrove PYTHON
 
-Each PYTHON is the interpreter of an environment that holds the peer (data-selection; datasketch
-and rensa; datatrove[processing,io]). ``seconds`` is measured inside the process, imports left
-out, for us and for them; ``cpu_seconds`` is user and system time of the whole process tree. On a
-machine that does other work too, CPU seconds are the fair comparison. Our kernels are compiled
-before (``warm_up``), as any second run finds them.
+DIR is made by ``make_text.py`` and ``make_inputs.py``. The parts can be run one by one; each adds
+to the same result file. Each PYTHON is the interpreter of an environment that holds the peer
+(data-selection; datasketch and rensa; datatrove[processing,io]). ``seconds`` is measured inside
+the process, imports left out, for us and for them; ``cpu_seconds`` is user and system time of the
+whole process tree. On a machine that does other work too, CPU seconds are the fair comparison. Our
+kernels are compiled before (``warm_up``), as any second run finds them.
 """
 
 from __future__ import annotations
@@ -32,58 +33,87 @@ HERE = Path(__file__).parent
 
 
 def main() -> None:
-    """Run what was asked for and write ``results/corpus.json`` and ``.md``."""
+    """Run the parts asked for and write ``results/corpus.json`` and ``.md``."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    for name in ("raw", "target", "items", "out"):
+    parser.add_argument("parts", nargs="+", choices=list(PARTS))
+    for name in ("inputs", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     for name in ("dsir", "sketch", "datatrove"):
         parser.add_argument(f"--{name}", help="interpreter with this peer")
     arguments = parser.parse_args()
-    lines = sum(1 for _ in arguments.raw.open("rb"))
-    results: dict[str, Any] = {
-        "machine": machine("leadsman", "numpy", "numba", "pyarrow"),
-        "load_before": os.getloadavg()[0],
-        "documents": lines,
-        "file_bytes": arguments.raw.stat().st_size,
-    }
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    file = arguments.out / "corpus.json"
+    results: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+    raw = arguments.inputs / "text.jsonl"
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        warm_up(arguments, place)
-        results["ours_dedup"] = ours("dedup", arguments.raw, place / "dedup")
-        items = ("decontaminate", arguments.raw, arguments.items, place / "clean")
-        results["ours_decontaminate"] = ours(*items)
-        if arguments.sketch:
-            for peer in ("rensa", "datasketch"):
-                script = HERE / f"peers/{peer}_lsh.py"
-                removed = place / f"{peer}.json"
-                results[peer] = timed([arguments.sketch, script, arguments.raw, removed])
-        if arguments.datatrove:
-            results["datatrove"] = datatrove(arguments, place)
-        wanted = str(lines // 10)
-        job = ("dsir", arguments.raw, arguments.target, place / "dsir", wanted)
-        results["ours_dsir"] = ours(*job)
-        if arguments.dsir:
-            theirs = place / "package"
-            theirs.mkdir()
-            script = HERE / "peers/dsir_package.py"
-            command = [arguments.dsir, script, arguments.raw, arguments.target, theirs, wanted]
-            results["dsir_package"] = timed(command)
-            results["dsir_agreement"] = agreement(place / "dsir", theirs)
-    results["load_after"] = os.getloadavg()[0]
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    (arguments.out / "corpus.json").write_text(json.dumps(results, indent=1) + "\n")
-    (arguments.out / "corpus.md").write_text(table(results))
+        warm_up(arguments.inputs, place)
+        for part in arguments.parts:
+            before = os.getloadavg()[0]
+            for name, measured in PARTS[part](arguments, place).items():
+                results[name] = measured | {"load_before": before, "load_after": os.getloadavg()[0]}
+            results |= {
+                "machine": machine("leadsman", "numpy", "numba", "pyarrow"),
+                "documents": sum(1 for _ in raw.open("rb")),
+                "file_bytes": raw.stat().st_size,
+            }
+            file.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
+            (arguments.out / "corpus.md").write_text(table(results))
     print(table(results))
 
 
-def warm_up(arguments: argparse.Namespace, place: Path) -> None:
+def run_ours(arguments: argparse.Namespace, place: Path) -> dict[str, Any]:
+    """Near-duplicates and decontamination; how many planted copies are found."""
+    inputs = arguments.inputs
+    return {
+        "ours_dedup": ours("dedup", inputs / "text.jsonl", place / "dedup"),
+        "ours_decontaminate": ours(
+            "decontaminate", inputs / "leaky.jsonl", inputs / "items.jsonl", place / "clean"
+        ),
+        "planted": ours("recall", inputs / "planted.jsonl", place / "planted", 14, 8),
+        "planted_default": ours("recall", inputs / "planted.jsonl", place / "default", 20, 6),
+    }
+
+
+def run_sketch(arguments: argparse.Namespace, place: Path) -> dict[str, Any]:
+    """rensa and datasketch."""
+    raw = arguments.inputs / "text.jsonl"
+    return {
+        peer: timed([arguments.sketch, HERE / f"peers/{peer}_lsh.py", raw, place / f"{peer}.json"])
+        for peer in ("rensa", "datasketch")
+    }
+
+
+def run_dsir(arguments: argparse.Namespace, place: Path) -> dict[str, Any]:
+    """DSIR by us and by its authors' package, and how far they agree."""
+    raw, target = arguments.inputs / "text.jsonl", arguments.inputs / "target.jsonl"
+    wanted = str(sum(1 for _ in raw.open("rb")) // 10)
+    measured = {"ours_dsir": ours("dsir", raw, target, place / "dsir", wanted)}
+    if arguments.dsir:
+        theirs = place / "package"
+        theirs.mkdir()
+        command = [arguments.dsir, HERE / "peers/dsir_package.py", raw, target, theirs, wanted]
+        measured["dsir_package"] = timed(command)
+        measured["dsir_agreement"] = agreement(place / "dsir", theirs)
+    return measured
+
+
+def run_datatrove(arguments: argparse.Namespace, place: Path) -> dict[str, Any]:
+    """Datatrove's four stages."""
+    return {"datatrove": datatrove(arguments, place)}
+
+
+PARTS = {"ours": run_ours, "sketch": run_sketch, "dsir": run_dsir, "datatrove": run_datatrove}
+
+
+def warm_up(inputs: Path, place: Path) -> None:
     """Compile our kernels on the first documents."""
     few = place / "few.jsonl"
-    with arguments.raw.open("rb") as lines:
+    with (inputs / "text.jsonl").open("rb") as lines:
         few.write_bytes(b"".join(line for line, _ in zip(lines, range(200))))
     ours("dedup", few, place / "warm1")
-    ours("dsir", few, arguments.target, place / "warm2", "20")
-    ours("decontaminate", few, arguments.items, place / "warm3")
+    ours("dsir", few, inputs / "target.jsonl", place / "warm2", "20")
+    ours("decontaminate", few, inputs / "items.jsonl", place / "warm3")
 
 
 def ours(*job: object) -> dict[str, float]:
@@ -118,7 +148,7 @@ def datatrove(arguments: argparse.Namespace, place: Path) -> dict[str, float]:
     """Datatrove reads folders; give its two workers a file each."""
     folder, work = place / "input", place / "trove"
     folder.mkdir()
-    lines = arguments.raw.read_bytes().splitlines(keepends=True)
+    lines = (arguments.inputs / "text.jsonl").read_bytes().splitlines(keepends=True)
     for part in range(2):
         (folder / f"{part}.jsonl").write_bytes(b"".join(lines[part::2]))
     script = HERE / "peers/datatrove_minhash.py"
@@ -138,11 +168,27 @@ def agreement(ours: Path, theirs: Path) -> dict[str, float]:
     tenth = len(one) // 10
     top = [set(np.argsort(-weights)[:tenth].tolist()) for weights in (one, two)]
     chosen = [set(json.loads((p / "chosen.json").read_text())) for p in (ours, theirs)]
+    reduction = [kl_of(ours, ids) for ids in chosen]
     return {
         "spearman": float(np.corrcoef(*ranks)[0, 1]),
         "top_tenth_overlap": len(top[0] & top[1]) / tenth,
+        "kl_reduction_ours": reduction[0],
+        "kl_reduction_package": reduction[1],
         "choice_overlap": len(chosen[0] & chosen[1]) / max(len(chosen[0]), 1),
     }
+
+
+def kl_of(work: Path, ids: set[str]) -> float:
+    """KL(target || raw) - KL(target || chosen) of hashed uni- and bigrams, nats."""
+    from leadsman.select.features import hashed_counts, kl_reduction
+
+    from leadsman.corpus import Corpus, write_corpus
+
+    raw, target = Corpus.open(work / "raw"), Corpus.open(work / "target")
+    rows = (row for batch in raw.batches() for row in batch.to_pylist() if row["id"] in ids)
+    with tempfile.TemporaryDirectory() as folder:
+        chosen = hashed_counts(write_corpus(folder, rows))
+    return kl_reduction(hashed_counts(target), hashed_counts(raw), chosen)
 
 
 def table(results: dict[str, Any]) -> str:
@@ -151,11 +197,11 @@ def table(results: dict[str, Any]) -> str:
     lines = [
         f"{results['documents']} documents, {results['file_bytes'] / 1e6:.0f} MB of JSON lines; "
         f"{where['processor']}, {where['cores']} cores, Python {where['python']}, "
-        f"{where['date']}; load {results['load_before']:.1f} before, "
-        f"{results['load_after']:.1f} after.",
+        f"{where['date']}.",
         "",
-        "| job | tool | seconds | CPU seconds | peak memory | removed | CPU ratio to ours |",
-        "|---|---|---|---|---|---|---|",
+        "| job | tool | seconds | CPU seconds | peak memory | removed | ratio of seconds to ours | "
+        "of CPU seconds | load before, after |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     finders = ("ours_dedup", "rensa", "datasketch", "datatrove")
     jobs = [
@@ -165,22 +211,45 @@ def table(results: dict[str, Any]) -> str:
     ]  # fmt: skip
     for job, base, tools in jobs:
         for tool in tools:
-            if tool not in results:
+            if tool not in results or base not in results:
                 continue
             run = results[tool]
-            ratio = run["cpu_seconds"] / results[base]["cpu_seconds"]
+            ratios = [run[key] / results[base][key] for key in ("seconds", "cpu_seconds")]
             lines.append(
                 f"| {job} | {tool.replace('ours_', 'leadsman ')} | {run['seconds']:.1f} | "
                 f"{run['cpu_seconds']:.1f} | {run['peak_memory_bytes'] / 1e6:.0f} MB | "
-                f"{run.get('removed', '')} | {ratio:.1f} |"
+                f"{run.get('removed', '')} | {ratios[0]:.1f} | {ratios[1]:.1f} | "
+                f"{run['load_before']:.1f}, {run['load_after']:.1f} |"
             )
+    if "ours_decontaminate" in results:
+        run = results["ours_decontaminate"]
+        lines += [
+            "",
+            f"Decontamination: {run['megabytes_a_second']:.0f} MB/s from JSON lines to the written "
+            f"corpus, {run['search_megabytes_a_second']:.0f} MB/s from corpus to corpus; "
+            f"{run['leaks_found']} of {run['leaks']} planted items found.",
+        ]
+    for name, bands in (("planted", "14 x 8"), ("planted_default", "20 x 6, the default")):
+        if name in results:
+            run = results[name]
+            lines += [
+                "",
+                f"Planted copies with 2 % of the words edited, {bands}: {run['found']:.0f} of "
+                f"{run['planted']:.0f} removed, recall "
+                f"{run['recall']:.4f}. Of {run['removed']:.0f} removals (whole clusters would "
+                f"have been {run['proposed']:.0f}), {run['sampled']:.0f} near copies drawn at "
+                f"random and compared in plain Python: lowest Jaccard similarity "
+                f"{run['sampled_lowest']:.3f}, precision at 0.7 {run['sampled_precision']:.3f}.",
+            ]
     if "dsir_agreement" in results:
         values = results["dsir_agreement"]
         lines += [
             "",
             f"DSIR weights: Spearman {values['spearman']:.4f}, top-10 % overlap "
             f"{values['top_tenth_overlap']:.3f}, overlap of the choices "
-            f"{values['choice_overlap']:.3f}.",
+            f"{values['choice_overlap']:.3f}. KL reduction of the choice, nats, both counted by "
+            f"our features: ours {values['kl_reduction_ours']:.4f}, "
+            f"package {values['kl_reduction_package']:.4f}.",
         ]
     return "\n".join(lines) + "\n"
 

@@ -19,7 +19,7 @@ import transformers
 
 from leadsman.train.defaults import shape_of_width
 from leadsman.train.hf import hf_config
-from leadsman.train.loop import compiled_loss
+from leadsman.train.loop import compiled_losses
 from leadsman.train.model import Decoder
 from leadsman.train.parametrization import initialize
 from leadsman.train.provenance import device_name
@@ -53,7 +53,7 @@ def main() -> None:
     initialize(ours, seed=0)
     config = transformers.LlamaConfig(**hf_config(shape))
     theirs = transformers.LlamaForCausalLM(config)
-    fast = compiled_loss()
+    fast = compiled_losses()
     compiled = torch.compile(theirs, dynamic=False)
 
     def hf_loss(model: Callable[..., transformers.modeling_outputs.CausalLMOutputWithPast]):
@@ -61,7 +61,9 @@ def main() -> None:
 
     steps = {
         "leadsman eager": stepper(ours, lambda ids: ours.loss(ids[:, :-1], ids[:, 1:]), ids),
-        "leadsman compiled": stepper(ours, lambda ids: fast(ours, ids[:, :-1], ids[:, 1:]), ids),
+        "leadsman compiled": stepper(
+            ours, lambda ids: fast(ours, ids[:, :-1], ids[:, 1:], None).mean(), ids
+        ),
         "transformers eager": stepper(theirs, hf_loss(theirs), ids),
         "transformers compiled": stepper(theirs, hf_loss(compiled), ids),
     }

@@ -71,4 +71,9 @@ class MissingExtraError(LeadsmanError):
 
     def __init__(self, extra: str, needed_for: str) -> None:
         self.extra = extra
+        self._needed_for = needed_for
         super().__init__(f"{needed_for} needs the extra {extra!r}: pip install 'leadsman[{extra}]'")
+
+    def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str]]:
+        # By default an exception is unpickled from its message, which is not what this one takes.
+        return type(self), (self.extra, self._needed_for)

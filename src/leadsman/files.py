@@ -6,6 +6,7 @@ import io
 import json
 import os
 import secrets
+from collections.abc import Iterable
 from typing import Any
 
 import fsspec
@@ -73,8 +74,8 @@ class Directory:
         """A Parquet file."""
         return pl.read_parquet(io.BytesIO(self.read(name)))
 
-    def write(self, name: str, data: bytes) -> None:
-        """Write a file, all or nothing.
+    def write(self, name: str, data: bytes | memoryview | Iterable[bytes | memoryview]) -> None:
+        """Write a file, all or nothing; ``data`` may be pieces that follow each other.
 
         Raises:
             InputError: the disk is full or the place cannot be written; nothing is left behind.
@@ -85,7 +86,8 @@ class Directory:
         try:
             self._fs.makedirs(parent, exist_ok=True)
             with self._fs.open(temporary, "wb") as file:
-                file.write(data)
+                for piece in [data] if isinstance(data, bytes | memoryview) else data:
+                    file.write(piece)
             if self.local:
                 os.replace(temporary, path)
         except OSError as error:
@@ -96,6 +98,37 @@ class Directory:
                 f"directory, then run the same command again",
                 file=path,
             ) from error
+
+    def create(self, name: str, data: bytes) -> bool:
+        """Write a file that is not there yet, all or nothing; False if another writer was first.
+
+        Raises:
+            InputError: the disk is full, the place cannot be written, or the store cannot tell
+                whether a file is new (only local disks and stores with conditional writes can).
+        """
+        path = self.path(name)
+        temporary = ""
+        try:
+            self._fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+            if not self.local:
+                self._fs.pipe_file(path, data, mode="create")
+                return True
+            temporary = f"{path.rpartition('/')[0]}/.{secrets.token_hex(8)}.tmp"
+            with open(temporary, "xb") as file:
+                file.write(data)
+            os.link(temporary, path)  # unlike a rename, fails where there is a file
+        except FileExistsError:
+            return False
+        except (OSError, NotImplementedError) as error:
+            raise InputError(
+                f"cannot be written: {error}; free space or choose another directory, then run "
+                f"the same command again",
+                file=path,
+            ) from error
+        finally:
+            if temporary and os.path.exists(temporary):
+                os.unlink(temporary)
+        return True
 
     def write_json(self, name: str, value: Any) -> None:
         """Write JSON, all or nothing."""

@@ -10,10 +10,14 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import inspect
 import itertools
+import json
 import pkgutil
+from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import entry_points
+from typing import Any
 
 from leadsman.errors import InputError, MethodError
 from leadsman.methods import KINDS, Kind, Method
@@ -64,6 +68,32 @@ def method(kind: Kind, name: str) -> type[Method]:
         near = difflib.get_close_matches(name, known, n=3) or list(known)
         raise InputError(f"no {kind} is called {name!r}; did you mean {', '.join(near)}?")
     return known[name]
+
+
+def method_settings(cls: type[Method], given: Sequence[str]) -> dict[str, Any]:
+    """Constructor arguments from ``NAME=VALUE`` each; values are JSON, or else plain text.
+
+    Raises:
+        InputError: one is no setting of this method.
+
+    >>> method_settings(method("selector", "dsir"), ["n=3", "length_normalised=true"])
+    {'n': 3, 'length_normalised': True}
+    """
+    known = inspect.signature(cls).parameters
+    settings: dict[str, Any] = {}
+    for item in given:
+        name, equals, value = item.partition("=")
+        if name not in known or not equals:
+            raise InputError(
+                f"{item!r} is no setting of {cls.name}; those are NAME=VALUE with NAME one "
+                f"of {', '.join(known) or 'none'}",
+                column="--set",
+            )
+        try:
+            settings[name] = json.loads(value)
+        except ValueError:
+            settings[name] = value
+    return settings
 
 
 def _built_in(kind: Kind) -> list[type[Method]]:

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leadsman.corpus import decontaminate, write_corpus
-from leadsman.corpus.overlap import TargetIndex
+from leadsman.corpus.ngram_index import NgramIndex
+from leadsman.corpus.overlap import search
 from leadsman.corpus.text import TextColumn, token_counts
 from leadsman.errors import InputError
 
@@ -49,9 +50,9 @@ short = st.lists(st.sampled_from("abc"), max_size=12).map(" ".join)
 @given(st.lists(short, min_size=1, max_size=4), st.lists(short, max_size=4), st.integers(1, 4))
 @settings(max_examples=200)
 def test_overlap_is_that_of_comparing_everything(target, texts, n):
-    index = TargetIndex(n, len(target), int(token_counts(column(target)).sum()))
+    index = NgramIndex(n, len(target), int(token_counts(column(target)).sum()))
     index.add(column(target))
-    overlap = index.search(column(texts))
+    overlap = search(column(texts), index)
     for row, text in enumerate(texts):
         longest, of_document, of_item = brute_force(target, text, n)
         assert overlap.longest[row] == longest

@@ -55,7 +55,7 @@ class ByHand:
 def test_losses_are_those_of_the_formula(learned, asked, n):
     if not any(text for text in learned):
         learned = ["a"]
-    model = NgramModel(n, tokens=100)
+    model = NgramModel(n)
     model.learn(column(learned))
     nats, tokens = model.losses(column(asked))
     reference = ByHand(n, learned)
@@ -64,7 +64,7 @@ def test_losses_are_those_of_the_formula(learned, asked, n):
 
 
 def test_probabilities_after_a_context_sum_to_one():
-    model = NgramModel(3, tokens=100)
+    model = NgramModel(3)
     model.learn(column(["a b c a b d b", "c c a b"]))
     # The loss of the last token alone: that of "a b w" less that of "a b".
     words = ["a", "b", "c", "d", "unseen"]
@@ -74,7 +74,7 @@ def test_probabilities_after_a_context_sum_to_one():
 
 def test_documents_longer_than_a_block_are_one_stream():
     words = [f"w{i % 7}" for i in range(5000)]
-    model = NgramModel(3, tokens=10_000)
+    model = NgramModel(3)
     model.learn(column([" ".join(words)]))
     reference = ByHand(3, [" ".join(words)])
     nats, tokens = model.losses(column([" ".join(words)]))
@@ -84,8 +84,31 @@ def test_documents_longer_than_a_block_are_one_stream():
 
 def test_a_model_says_what_it_cannot():
     with pytest.raises(MethodError, match="n must be at least 1"):
-        NgramModel(0, tokens=1)
+        NgramModel(0)
     with pytest.raises(MethodError, match="learned from no token"):
-        NgramModel(1, tokens=10).losses(column(["a"]))
-    with pytest.raises(MethodError, match="made for 2 tokens and has seen 3"):
-        NgramModel(1, tokens=2).learn(column(["a b c"]))
+        NgramModel(1).losses(column(["a"]))
+    small = NgramModel(1, vocabulary=2)
+    small.learn(column(["a b c"]))
+    with pytest.raises(MethodError, match="learned 3 types, vocabulary is 2"):
+        small.losses(column(["a"]))
+
+
+def test_with_a_shared_vocabulary_probabilities_sum_to_one_over_it():
+    model = NgramModel(2, vocabulary=6)
+    model.learn(column(["a b c a b d b"]))
+    words = ["a", "b", "c", "d", "unseen", "other"]
+    nats, _ = model.losses(column(["a", *(f"a {word}" for word in words)]))
+    assert np.exp(nats[0] - nats[1:]).sum() == pytest.approx(1.0)
+
+
+def test_a_growing_table_forgets_nothing(monkeypatch):
+    generator = np.random.default_rng(0)
+    documents = [" ".join(f"w{i}" for i in generator.integers(0, 300, 50)) for _ in range(40)]
+    monkeypatch.setattr("leadsman.corpus.ngram_model._SLICE_TOKENS", 120)
+    model = NgramModel(3)
+    for document in documents:
+        model.learn(column([document]))
+    reference = ByHand(3, documents)
+    nats, _ = model.losses(column(documents[:5]))
+    np.testing.assert_allclose(nats, [reference.loss(text) for text in documents[:5]])
+    assert model.types == len({word for text in documents for word in text.split()})

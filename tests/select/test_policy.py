@@ -102,6 +102,15 @@ def test_a_quota_caps_a_source():
     assert choice.kept[50:].tolist() == [True] * 30 + [False] * 20
 
 
+def test_an_amount_in_tokens_counts_tokens():
+    tokens = np.array([5, 1, 1])
+    scores = np.array([3.0, 2.0, 1.0])
+    kept = choose(scores, ONES[:3], Policy(tokens=6), tokens=tokens).kept
+    assert kept.tolist() == [True, True, False]
+    with pytest.raises(InputError, match="needs the tokens of each"):
+        choose(scores, ONES[:3], Policy(tokens=6))
+
+
 def test_a_fraction_is_of_the_bytes():
     sizes = np.array([10, 10, 80])
     assert choose(np.array([3.0, 2.0, 1.0]), sizes, Policy(fraction=0.2)).kept.tolist() == [
@@ -114,7 +123,7 @@ def test_a_fraction_is_of_the_bytes():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({}, "exactly one of fraction, documents and text_bytes, not 0"),
+        ({}, "exactly one of fraction, documents, text_bytes and tokens, not 0"),
         ({"fraction": 0.1, "documents": 3}, "exactly one .* not 2"),
         ({"fraction": 0.0}, "'fraction': must be in"),
         ({"fraction": 1.1}, "'fraction': must be in"),

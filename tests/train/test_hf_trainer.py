@@ -7,7 +7,7 @@ import pytest
 
 from leadsman.errors import InputError
 from leadsman.runs import Ledger
-from leadsman.train.hf_trainer import import_trainer_state, ledger_callback
+from leadsman.train.hf.trainer import import_trainer_state, ledger_callback
 
 HISTORY = [
     {"step": 10, "loss": 5.0, "learning_rate": 1e-3, "epoch": 0.1},

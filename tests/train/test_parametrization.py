@@ -18,7 +18,7 @@ def movement(new_recipe, token_sets, width: int, tied: bool) -> tuple[float, flo
     shape = shape.__class__(**vars(shape) | {"layers": 2, "tie_embeddings": tied})
     recipe = new_recipe(shape=shape, lr=0.005, schedule=Schedule(name="constant"))
     trainer = Trainer(recipe, token_sets)
-    ids = torch.from_numpy(trainer.feed.sequences(500, 8))[:, :-1]
+    ids = torch.from_numpy(trainer.feed.order.sequences(500, 8))[:, :-1]
     outputs = []
     trainer.model.stack[-1].register_forward_hook(lambda *call: outputs.append(call[2].detach()))
     seen = []

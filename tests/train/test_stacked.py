@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from leadsman.errors import InputError
-from leadsman.runs import Mixture, Schedule
+from leadsman.runs import Mixture, Packing, Schedule
 from leadsman.train.loop import Trainer
 from leadsman.train.stacked import StackedTrainer
 
@@ -24,8 +24,8 @@ def variants(new_recipe):
 def test_each_replica_equals_training_alone(new_recipe, token_sets):
     recipes = variants(new_recipe)
     stack = StackedTrainer(recipes, token_sets)
-    stack.advance(15)
-    assert not stack.failures
+    stack.advance(recipes, 15)
+    assert not stack.ended
     for number, recipe in enumerate(recipes):
         alone = Trainer(recipe, token_sets)
         alone.advance(recipe, 15)
@@ -43,12 +43,13 @@ def test_a_diverged_replica_is_frozen_and_the_others_go_on(new_recipe, token_set
     wild = new_recipe(tokens=64 * 15, lr=1e6, schedule=Schedule(name="constant"))
     calm = new_recipe(tokens=64 * 15, schedule=Schedule(name="constant"))
     stack = StackedTrainer([wild, calm], token_sets)
-    stack.advance(10)
-    assert list(stack.failures) == [0]
-    assert "diverged at step" in stack.failures[0]
+    stack.advance([wild, calm], 10)
+    assert list(stack.ended) == [0]
+    assert stack.ended[0].status == "failed"
+    assert "diverged at step" in stack.ended[0].reason
     frozen = stack.model.replica(0).embedding.clone()
     assert torch.isfinite(frozen).all()
-    stack.advance(15)
+    stack.advance([wild, calm], 15)
     assert len(stack.curves[0].loss) < 10
     assert len(stack.curves[1].loss) == 15
     assert torch.equal(stack.model.replica(0).embedding, frozen)
@@ -59,10 +60,11 @@ def test_a_diverged_replica_is_frozen_and_the_others_go_on(new_recipe, token_set
 
 def test_what_cannot_be_stacked_is_named(new_recipe, token_sets):
     base = new_recipe()
-    for other, field in [
-        (replace(base, tokens=base.tokens * 2), "tokens"),
-        (replace(base, shape=replace(base.shape, layers=3)), "shape"),
-        (replace(base, optimizer="lion"), "optimizer"),
+    for other, reason in [
+        (replace(base, tokens=base.tokens * 2), "must agree in shape, tokens"),
+        (replace(base, shape=replace(base.shape, layers=3)), "must agree in shape, tokens"),
+        (replace(base, optimizer="lion"), "only AdamW"),
+        (replace(base, packing=Packing(name="buckets", cycle_tokens=64)), "own lengths"),
     ]:
-        with pytest.raises(InputError, match=f"field '{field}'"):
+        with pytest.raises(InputError, match=reason):
             StackedTrainer([base, other], token_sets)

@@ -49,8 +49,8 @@ def test_arrow_batches_and_strings_give_the_same_tokens(texts, token_sets, tmp_p
 
 
 def test_reading_across_shards_equals_reading_one(texts, token_sets, tmp_path, monkeypatch):
-    monkeypatch.setattr("leadsman.train.tokens.SHARD_TOKENS", 100)
-    monkeypatch.setattr("leadsman.train.tokens.ENCODE_BYTES", 500)
+    monkeypatch.setattr("leadsman.train.tokens.encode.SHARD_TOKENS", 100)
+    monkeypatch.setattr("leadsman.train.tokens.encode.ENCODE_BYTES", 500)
     whole = token_sets["prose"]
     tokenizer = load_tokenizer(whole.path.parent / "tokenizer.json")
     split = tokenize_corpus(texts["prose"], tokenizer, tmp_path / "split")

@@ -26,6 +26,9 @@ DryRun = Annotated[
 Explain = Annotated[
     str | None, typer.Option("--explain", metavar="ID", help="Say what became of a document.")
 ]
+EngineOption = Annotated[
+    str, typer.Option("--engine", help="local, or ray: a cluster; RAY_ADDRESS says which.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 group = typer.Typer(help="Read documents into a corpus, and look at one.", no_args_is_help=True)
@@ -70,7 +73,7 @@ def convert_command(
     ] = None,
     max_reject_rate: MaxRejectRate = 0.01,
 ) -> None:
-    """Read JSON lines, Parquet and text into a corpus; unusable rows go to OUT/rejects."""
+    """Read JSON lines, tables, web archives and text; unusable rows go to OUT/rejects."""
     from leadsman.corpus import convert
     from leadsman.corpus.readers import TEXT_SUFFIXES
 
@@ -85,6 +88,8 @@ def convert_command(
     _print_sources(report.corpus)
     if report.rejected:
         typer.echo(f"{report.rejected} rows could not be used; the first: {report.first_reject}")
+    for reason, count in report.skipped.items():
+        typer.echo(f"skipped, {reason}: {count}")
 
 
 @group.command("stats")
@@ -139,27 +144,50 @@ def verify(corpus: str) -> None:
 def dedup(
     inputs: Inputs,
     out: Out,
-    method: Annotated[str, typer.Option(help="minhash, or exact copies only.")] = "minhash",
+    method: Annotated[
+        str, typer.Option(help="minhash, exact copies only, paragraph, line, or semantic.")
+    ] = "minhash",
     threshold: Annotated[
-        float, typer.Option(help="Least Jaccard similarity of a near copy.")
-    ] = 0.7,
+        float | None,
+        typer.Option(help="Least similarity of a copy: Jaccard 0.7; cosine 0.9 if semantic."),
+    ] = None,
+    prototypes: Annotated[
+        float, typer.Option(help="Share of the most ordinary documents to drop too (semantic).")
+    ] = 0.0,
+    embedding: Annotated[
+        str, typer.Option(help="svd, or a sentence-transformers model (semantic).")
+    ] = "svd",
     max_source_loss: Annotated[
         float, typer.Option(help="Warn when a source loses more than this share.")
     ] = 0.5,
     max_reject_rate: MaxRejectRate = 0.01,
+    engine: EngineOption = "local",
     dry_run: DryRun = False,
     explain: Explain = None,
 ) -> None:
     """Drop copies and near copies; each removal is checked. Of two copies, the first stays."""
+    from leadsman.cli.dedup import METHODS, dedup_otherwise, print_found
     from leadsman.corpus import Corpus, deduplicate
     from leadsman.corpus.dedup import MEMORY_PER_DOCUMENT
     from leadsman.corpus.estimate import estimate
+    from leadsman.engine import open_engine
 
     if explain is not None:
         _explain(out, explain)
         return
     corpora = open_inputs(inputs, out, max_reject_rate)
-    options: dict[str, Any] = {"method": method, "threshold": threshold}
+    if method in METHODS:
+        found = dedup_otherwise(
+            corpora, out, method, threshold=threshold, prototypes=prototypes, embedding=embedding,
+            max_source_loss=max_source_loss, dry_run=dry_run,
+        )  # fmt: skip
+        if found is not None:
+            _print_removal(found)
+            print_found(found)
+        return
+    options: dict[str, Any] = {"method": method}
+    options |= {} if threshold is None else {"threshold": threshold}
+    options["engine"] = open_engine(engine, threads=True)
     if dry_run:
 
         def work(corpus: Corpus, place: Path) -> object:
@@ -186,6 +214,7 @@ def decontaminate(
     span: Annotated[int, typer.Option(help="Tokens in a row that must not be shared.")] = 30,
     overlap: Annotated[float, typer.Option(help="Share of n-grams that must not be shared.")] = 0.5,
     max_reject_rate: MaxRejectRate = 0.01,
+    engine: EngineOption = "local",
     dry_run: DryRun = False,
     explain: Explain = None,
 ) -> None:
@@ -194,6 +223,7 @@ def decontaminate(
     from leadsman.corpus import decontaminate as run
     from leadsman.corpus.decontaminate import MEMORY_PER_DOCUMENT
     from leadsman.corpus.estimate import estimate
+    from leadsman.engine import open_engine
 
     if explain is not None:
         _explain(out, explain)
@@ -201,6 +231,7 @@ def decontaminate(
     corpora = open_inputs(inputs, out, max_reject_rate)
     targets = open_inputs(against, out, max_reject_rate)
     options: dict[str, Any] = {"n": n, "span": span, "overlap": overlap}
+    options["engine"] = open_engine(engine, threads=True)
     if dry_run:
 
         def work(corpus: Corpus, place: Path) -> object:

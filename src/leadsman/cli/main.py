@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib import import_module
 from typing import Annotated
 
 import typer
@@ -42,11 +43,25 @@ def main(
         os.environ["LEADSMAN_DEBUG"] = "1"
 
 
-def _register_groups() -> None:
-    from leadsman.cli import corpus, demo, forecast, methods, plan, runs, select, train
+GROUPS = (
+    "demo",
+    "plan",
+    "report",
+    "register",
+    "train",
+    "forecast",
+    "corpus",
+    "select",
+    "mix",
+    "runs",
+    "methods",
+)
+"""Modules of this room, in the order of the help page."""
 
-    for group in (demo, plan, train, forecast, corpus, select, runs, methods):
-        group.register(app)
+
+def _register_groups() -> None:
+    for name in GROUPS:
+        import_module(f"leadsman.cli.{name}").register(app)
 
 
 _register_groups()

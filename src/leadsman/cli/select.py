@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from leadsman.cli.corpus import (
+    AsJson,
     DryRun,
     Explain,
     Inputs,
@@ -18,6 +18,7 @@ from leadsman.cli.corpus import (
     open_inputs,
     print_estimate,
 )
+from leadsman.cli.sweep import amounts_of, run_sweep
 
 if TYPE_CHECKING:
     from leadsman.corpus import Corpus
@@ -33,13 +34,24 @@ def select(
     inputs: Inputs,
     target: Annotated[list[str], typer.Option("--target", "-t", help="Documents that are good.")],
     out: Out,
-    method: Annotated[str, typer.Option(help="A selector: see 'leadsman methods'.")] = "dsir",
+    method: Annotated[
+        str, typer.Option(help="A selector: see 'leadsman methods'. Several, by comma, to sweep.")
+    ] = "dsir",
     keep: Annotated[float | None, typer.Option(help="Share of the text to keep, 0 to 1.")] = None,
     documents: Annotated[int | None, typer.Option(help="Documents to keep.")] = None,
     text_bytes: Annotated[
         str | None, typer.Option("--bytes", help="Text to keep: bytes, or 10M, 1G.")
     ] = None,
-    rule: Annotated[str, typer.Option(help="top, resample or threshold.")] = "resample",
+    tokens: Annotated[str | None, typer.Option(help="Tokens to keep: 500000, or 5M.")] = None,
+    tokenizer: Annotated[
+        str | None, typer.Option(help="tokenizer.json that says what a token is.")
+    ] = None,
+    bytes_per_token: Annotated[
+        float, typer.Option(help="Used for --tokens without a tokenizer.")
+    ] = 4.0,
+    rule: Annotated[
+        str | None, typer.Option(help="top, resample or threshold; resample by default.")
+    ] = None,
     temperature: Annotated[float, typer.Option(help="Divides the scores before a draw.")] = 1.0,
     effective_size: Annotated[
         float | None, typer.Option(help="Effective sample size that sets the temperature.")
@@ -51,32 +63,54 @@ def select(
     setting: Annotated[
         list[str] | None, typer.Option("--set", help="NAME=VALUE: a setting of the method.")
     ] = None,
+    sweep: Annotated[
+        str | None,
+        typer.Option(help="Shares to try, as 0.01,0.03,0.1: what is each worth? Chooses nothing."),
+    ] = None,
+    proxy: Annotated[str, typer.Option(help="Trained by --sweep: ngram or neural.")] = "ngram",
+    seeds: Annotated[int, typer.Option(help="Repetitions of --sweep.")] = 3,
     seed: int = 0,
     max_reject_rate: MaxRejectRate = 0.01,
     dry_run: DryRun = False,
     explain: Explain = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Choose the documents that serve a target, and say how sure the choice is."""
+    """Choose the documents that serve a target; with --sweep, say what each amount is worth."""
     from leadsman.corpus import Corpus
     from leadsman.corpus.estimate import estimate
     from leadsman.registry import method as find_method
+    from leadsman.registry import method_settings
     from leadsman.select import Policy
     from leadsman.select import select as run
     from leadsman.select.explain import explain_choice
     from leadsman.select.selection import MEMORY_PER_DOCUMENT, read_report
+    from leadsman.select.sweep import SweepDesign
 
     raw = Corpus.join(open_inputs(inputs, out, max_reject_rate))
     if explain is not None:
         typer.echo(json.dumps(explain_choice(raw, read_report(out), explain), indent=1))
         return
     wanted = Corpus.join(open_inputs(target, out, max_reject_rate))
+    if sweep is not None:
+        design = SweepDesign(
+            methods=tuple(":".join([name, *(setting or [])]) for name in method.split(",")),
+            amounts=amounts_of(sweep),
+            seeds=seeds,
+            rule=cast(Any, rule or "top"),
+            effective_size=effective_size,
+            proxy=cast(Any, proxy),
+            seed=seed,
+        )
+        run_sweep(raw, wanted, out, design, dry_run=dry_run, as_json=as_json)
+        return
     selector = cast("type[Selector]", find_method("selector", method))
-    settings = _settings(selector, setting or [])
+    settings = method_settings(selector, setting or [])
     policy = Policy(
-        rule=cast(Any, rule),
+        rule=cast(Any, rule or "resample"),
         fraction=keep,
         documents=documents,
-        text_bytes=None if text_bytes is None else _size(text_bytes),
+        text_bytes=size_of(text_bytes, "--bytes"),
+        tokens=size_of(tokens, "--tokens"),
         threshold=threshold,
         temperature=temperature,
         effective_size=effective_size,
@@ -90,30 +124,14 @@ def select(
 
         print_estimate(estimate(raw, work, memory_per_document=MEMORY_PER_DOCUMENT))
         return
-    _print(run(raw, wanted, out, selector=selector(**settings), policy=policy, seed=seed))
-
-
-def _settings(selector: type[Selector], given: list[str]) -> dict[str, Any]:
-    from leadsman.errors import InputError
-
-    known = {
-        name: parameter.default
-        for name, parameter in inspect.signature(selector).parameters.items()
-    }
-    settings = {}
-    for item in given:
-        name, equals, value = item.partition("=")
-        if name not in known or not equals:
-            raise InputError(
-                f"{item!r} is no setting of {selector.name}; those are NAME=VALUE with NAME one "
-                f"of {', '.join(known) or 'none'}",
-                column="--set",
-            )
-        try:
-            settings[name] = json.loads(value)
-        except ValueError:
-            settings[name] = value
-    return settings
+    report = run(
+        raw, wanted, out, selector=selector(**settings), policy=policy, tokenizer=tokenizer,
+        bytes_per_token=bytes_per_token, seed=seed,
+    )  # fmt: skip
+    if as_json:
+        typer.echo(json.dumps(report.to_dict(), indent=1))
+        return
+    _print(report)
 
 
 def _quotas(given: list[str]) -> dict[str, float]:
@@ -129,17 +147,22 @@ def _quotas(given: list[str]) -> dict[str, float]:
     return quotas
 
 
-def _size(text: str) -> int:
+def size_of(text: str | None, option: str) -> int | None:
+    """``5000000``, ``5M`` or ``1G`` as a number; ``None`` stays.
+
+    Raises:
+        InputError: that is no size.
+    """
     from leadsman.errors import InputError
 
+    if text is None:
+        return None
     factors = {"k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12}
     letter = text[-1:].lower()
     try:
         return int(float(text[:-1]) * factors[letter]) if letter in factors else int(text)
     except ValueError as error:
-        raise InputError(
-            f"{text!r} is no size; write 5000000, 5M or 1G", column="--bytes"
-        ) from error
+        raise InputError(f"{text!r} is no size; write 5000000, 5M or 1G", column=option) from error
 
 
 def _print(report: Selection) -> None:
@@ -171,6 +194,19 @@ def _print(report: Selection) -> None:
         f"{report.temperature:.4g}; {report.overlap_with_top:.0%} of the choice are the highest "
         f"scores"
     )
+    if report.tokens is not None and report.token_rate is not None:
+        rate = report.token_rate
+        how = (
+            f"counted with {rate['tokenizer']}"
+            if rate["tokenizer"]
+            else f"estimated at {rate['bytes_per_token']:g} bytes a token; --tokenizer counts them"
+        )
+        typer.echo(f"{report.tokens:,} tokens, {how}")
+    for reason, extent in report.reasons.items():
+        typer.echo(
+            f"not chosen, {reason}: {count(extent.documents)} documents, "
+            f"{megabytes(extent.text_bytes)}"
+        )
     chosen = sum(extent.documents for extent in report.kept.values())
     if report.policy["rule"] == "resample" and report.effective_size < 0.1 * chosen:
         typer.secho(

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
     from leadsman.runs import Run
     from leadsman.train.files import Design
-    from leadsman.train.ladder import TrunkProgress
+    from leadsman.train.ladder import TrunkJob, TrunkProgress
+    from leadsman.train.sweep import Way
 
 
 def register(app: typer.Typer) -> None:
@@ -42,38 +43,109 @@ def sound(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done and how long it would take.")
     ] = False,
-    workers: Annotated[int, typer.Option(help="Processes at once; 0: one a core.")] = 0,
+    workers: Annotated[int, typer.Option(help="Cores to use; 0: all.")] = 0,
+    way: Annotated[
+        str,
+        typer.Option(help="processes, threads, stacked, or auto: the fastest by measurement."),
+    ] = "auto",
+    engine: Annotated[str, typer.Option(help="local, or ray: one task a trunk.")] = "local",
 ) -> None:
     """Run a design of small runs into the ledger; what is finished is not redone."""
     from leadsman.train.files import load_ladder_file
 
-    _carry_out(load_ladder_file(ladder), workers=workers, dry_run=dry_run)
+    design = load_ladder_file(ladder)
+    _carry_out(design, workers=workers, dry_run=dry_run, way=way, engine=engine)
 
 
-def _carry_out(design: Design, *, workers: int, dry_run: bool) -> None:
+def _carry_out(
+    design: Design, *, workers: int, dry_run: bool, way: str = "processes", engine: str = "local"
+) -> None:
     from leadsman.cli.watch import TerminalWatcher
-    from leadsman.engine import LocalEngine
+    from leadsman.engine import open_engine
     from leadsman.errors import LeadsmanError
     from leadsman.train.ladder import train_ladder
 
-    engine = LocalEngine(workers)
-    for line in describe(design, engine.workers):
+    where = open_engine(engine, workers=workers)
+    for line in describe(design, where.workers):
         typer.echo(f"  {line}")
+    if way == "auto" and dry_run:
+        typer.echo("  the way is chosen by measuring at the start")
+        return
+    chosen = _way(design, where.workers, way=way, measured=engine == "local")
     if dry_run:
         return
+    if engine == "local":
+        where = open_engine(engine, workers=chosen.workers)
     with TerminalWatcher() as watcher:
 
         def show(states: Sequence[TrunkProgress]) -> None:
             done = sum(state.tokens for state in states)
             watcher.progress(done, sum(state.total_tokens for state in states), "training")
 
-        runs = train_ladder(design.jobs, engine, on_progress=show)
+        runs = train_ladder(_jobs(design, chosen), where, on_progress=show)
         sets = list(dict.fromkeys(name for run in runs for name in run.bpb))
         header = ["run", "params", "tokens", "mixture", "lr", "seed", *(f"bpb {s}" for s in sets)]
         watcher.table("", header, [_row(run, sets) for run in runs])
+    stopped = [run for run in runs if run.status == "stopped"]
+    if stopped:
+        typer.echo(f"  {len(stopped)} of {len(runs)} runs given up early; {stopped[0].reason}")
     failed = [run for run in runs if run.status == "failed"]
     if failed:
         raise LeadsmanError(f"{len(failed)} of {len(runs)} runs failed; {failed[0].reason}")
+
+
+def _way(design: Design, workers: int, *, way: str, measured: bool) -> Way:
+    """The way that was asked for, or that is fastest here."""
+    from leadsman.errors import InputError
+    from leadsman.train.cost import estimate_ladder_seconds
+    from leadsman.train.device import resolve_device
+    from leadsman.train.sweep import Way, choose_way
+    from leadsman.train.sweep.ways import largest_stack
+
+    try:
+        device = resolve_device(design.fields["device"])
+    except InputError:
+        way = "processes"  # the runs will say it, and the ledger with them
+        device = "cpu"
+    processes = Way("processes", workers=workers, threads=design.fields["threads"])
+    if way == "auto" and measured:
+        nominal = estimate_ladder_seconds(
+            design.jobs, workers=workers, held_out_tokens=design.held_out_tokens
+        )
+        choice = choose_way(
+            design.recipes,
+            design.fields["sources"],
+            work=design.fields["work"],
+            seconds=nominal,
+            compiled=any(job.use_compile for job in design.jobs),
+            device=device,
+            cores=workers,
+        )
+        typer.echo(f"  {choice.way}; {choice.reason}")
+        return choice.way
+    if way in ("auto", "processes"):
+        return processes
+    if way == "threads":
+        return Way("threads", workers=1, threads=workers)
+    if way == "stacked":
+        stack = largest_stack(design.recipes, device, workers=workers)
+        return Way("stacked", workers=workers, stack=stack)
+    raise InputError(
+        f"{way!r} is no way; there are auto, processes, threads and stacked", column="way"
+    )
+
+
+def _jobs(design: Design, way: Way) -> list[TrunkJob]:
+    from dataclasses import replace
+
+    from leadsman.plan.stopping import LearningCurveStop
+    from leadsman.train.sweep import lay_out
+
+    jobs = lay_out(design.recipes, way, **design.fields)
+    if design.stop_margin is None:
+        return jobs
+    rule = LearningCurveStop(margin=design.stop_margin)
+    return [replace(job, stop_rule=rule) for job in jobs]
 
 
 def describe(design: Design, workers: int) -> list[str]:
@@ -105,7 +177,7 @@ def _row(run: Run, sets: list[str]) -> list[str]:
     return [
         run.id[:8],
         f"{recipe.shape.non_embedding_params:,}",
-        f"{recipe.steps * recipe.batch_tokens:,}",
+        f"{recipe.trained_tokens:,}",
         recipe.mixture.name,
         f"{recipe.lr:g}",
         str(recipe.seed),

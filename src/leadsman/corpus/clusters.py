@@ -8,20 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from leadsman.corpus import minhash
 from leadsman.corpus.corpus import Corpus
 from leadsman.corpus.job import Job
+from leadsman.corpus.key_ranges import by_key_range
 from leadsman.corpus.subset import split
 from leadsman.corpus.text import texts
-from leadsman.engine import Engine
+from leadsman.engine import Engine, ThreadEngine
 
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
+_CHUNK = 1 << 21
+"""Shingle hashes (8 bytes each) that a thread verifies at a time."""
 
 
 def near_copies(
@@ -40,7 +43,7 @@ def near_copies(
     Args:
         corpus: the documents.
         unique: those without an earlier exact copy, shape (documents,).
-        job: holds ``sketch/*.signatures.npy`` and ``sketch/*.bands.npy``.
+        job: holds ``sketch/*.signatures.npy``, ``*.bands.npy`` and ``*.rows.npy``.
         n, bands, threshold, max_checks: see :class:`~leadsman.corpus.dedup.DedupSettings`.
         engine: where shingle sets are made.
 
@@ -68,29 +71,60 @@ def near_copies(
     sets = _Sets(corpus, job, members)
     ordered = members[np.argsort(root[members], kind="stable")]
     limits = np.flatnonzero(np.diff(root[ordered], prepend=-1, append=-1))
-    for low, high in pairwise(limits):
-        cluster = ordered[low:high]
-        values, ends = sets.of(cluster)
-        begins = np.concatenate([[0], ends[:-1]])
-        local, similarity = np.empty(len(cluster), np.int64), np.empty(len(cluster), np.float32)
-        minhash.keep_first(
-            values, begins, ends, sets.signatures(cluster), threshold, max_checks, local, similarity
-        )
-        gone = local >= 0
-        kept_of[cluster[gone]] = cluster[local[gone]]
-        jaccard[cluster[gone]] = similarity[gone]
+    verify = partial(
+        _verify, ordered=ordered, limits=limits, sets=sets, threshold=threshold,
+        max_checks=max_checks, kept_of=kept_of, jaccard=jaccard,
+    )  # fmt: skip
+    for _ in ThreadEngine().map(verify, list(_chunks(limits, sets.sizes(ordered)))):
+        pass
     return kept_of, jaccard, len(members) - (len(limits) - 1)
+
+
+def _chunks(limits: Ints, sizes: Ints) -> Iterator[tuple[int, int]]:
+    """First and last cluster of each chunk, of about ``_CHUNK`` hashes."""
+    filled = np.cumsum(np.add.reduceat(sizes, limits[:-1]))
+    first = 0
+    while first < len(filled):
+        before = filled[first - 1] if first else 0
+        last = max(int(np.searchsorted(filled, before + _CHUNK, side="right")), first + 1)
+        yield first, last
+        first = last
+
+
+def _verify(
+    chunk: tuple[int, int],
+    *,
+    ordered: Ints,
+    limits: Ints,
+    sets: _Sets,
+    threshold: float,
+    max_checks: int,
+    kept_of: Ints,
+    jaccard: npt.NDArray[np.float32],
+) -> None:
+    """Decide on the members of some clusters; writes to their places only."""
+    first, last = chunk
+    members = ordered[limits[first] : limits[last]]
+    values, ends = sets.of(members)
+    local, similarity = np.empty(len(members), np.int64), np.empty(len(members), np.float32)
+    minhash.keep_first(
+        limits[first : last + 1] - limits[first],
+        values, ends, sets.signatures(members), threshold, max_checks, local, similarity,
+    )  # fmt: skip
+    gone = local >= 0
+    kept_of[members[gone]] = members[local[gone]]
+    jaccard[members[gone]] = similarity[gone]
 
 
 def _roots(job: Job, unique: Mask, bands: int, parts: int) -> Ints:
     """Smallest document of the cluster of each document, shape (documents,)."""
-    candidates = np.flatnonzero(unique)
     parent = np.arange(len(unique), dtype=np.int64)
-    stored = [job.load(f"sketch/{part:05d}.bands.npy") for part in range(parts)]
+    keys, rows = (job.stored("sketch", name, parts) for name in ("bands", "rows"))
     for band in range(bands):
-        keys = np.concatenate([part[band] for part in stored])
-        order = candidates[np.argsort(keys[candidates], kind="stable")]
-        minhash.unite_equal(parent, keys, order)
+        stored = [(one[band], other[band]) for one, other in zip(keys, rows)]
+        for numbers, values in by_key_range(stored, wanted=unique):
+            order = np.argsort(values, kind="stable")
+            minhash.unite_equal(parent, values[order], numbers[order])
     # A parent is smaller than its child, so following upwards from the left ends at the root.
     while True:
         above = parent[parent]
@@ -107,12 +141,12 @@ def _spill(part: tuple[int, Mask], *, corpus: Corpus, job: Job, n: int) -> None:
         here = wanted[start : start + batch.num_rows]
         start += batch.num_rows
         if here.any():
-            some, some_ends = minhash.shingle_sets(texts(batch), n=n, wanted=here)
+            some, some_ends = minhash.shingle_sets(texts(batch.filter(pa.array(here))), n=n)
             values.append(some.copy())
             ends.append(some_ends + filled)
             filled += len(some)
-    job.save(f"sets/{index:05d}.values.npy", np.concatenate(values))
-    job.save(f"sets/{index:05d}.ends.npy", np.concatenate(ends))
+    job.save(f"sets/{index:05d}.values.npy", *values)
+    job.save(f"sets/{index:05d}.ends.npy", *ends)
 
 
 class _Sets:
@@ -135,18 +169,27 @@ class _Sets:
             self._values[part] = job.load(f"sets/{part:05d}.values.npy")
             self._signatures[part] = job.load(f"sketch/{part:05d}.signatures.npy")
 
-    def of(self, cluster: Ints) -> tuple[npt.NDArray[np.uint64], Ints]:
-        """Sets of a cluster's documents, one after the other, and where each ends."""
-        pieces = [self._values[part][begin:end] for part, begin, end in self._places(cluster)]
-        ends = np.cumsum([len(piece) for piece in pieces])
-        return np.concatenate(pieces), ends
+    def sizes(self, documents: Ints) -> Ints:
+        """Hashes in the set of each document."""
+        at = np.searchsorted(self._members, documents)
+        return np.asarray(self._ends[at] - self._begins[at])
 
-    def _places(self, cluster: Ints) -> Iterator[tuple[int, int, int]]:
-        at = np.searchsorted(self._members, cluster)
+    def of(self, documents: Ints) -> tuple[npt.NDArray[np.uint64], Ints]:
+        """Sets of documents, one after the other, and where each ends (0 first)."""
+        pieces = [self._values[part][begin:end] for part, begin, end in self._places(documents)]
+        return np.concatenate(pieces), np.cumsum([0, *(len(piece) for piece in pieces)])
+
+    def _places(self, documents: Ints) -> Iterator[tuple[int, int, int]]:
+        at = np.searchsorted(self._members, documents)
         return zip(self._shard_of[at].tolist(), self._begins[at].tolist(), self._ends[at].tolist())
 
-    def signatures(self, cluster: Ints) -> npt.NDArray[np.uint32]:
-        """Signatures of a cluster's documents, shape (m, k)."""
-        parts = self._shard_of[np.searchsorted(self._members, cluster)]
-        rows = cluster - self._firsts[parts]
-        return np.stack([self._signatures[part][row] for part, row in zip(parts, rows)])
+    def signatures(self, documents: Ints) -> npt.NDArray[np.uint32]:
+        """Their signatures, shape (m, k)."""
+        parts = self._shard_of[np.searchsorted(self._members, documents)]
+        rows = documents - self._firsts[parts]
+        width = next(iter(self._signatures.values())).shape[1]
+        found = np.empty((len(documents), width), np.uint32)
+        for part in np.unique(parts).tolist():
+            here = parts == part
+            found[here] = self._signatures[part][rows[here]]
+        return found

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from leadsman._version import __version__
 from leadsman.corpus.corpus import MANIFEST, Corpus
-from leadsman.corpus.readers import (
-    MAX_DOCUMENT_BYTES,
-    TEXT_SUFFIXES,
-    files_state,
-    read_source,
-    source_name,
-)
+from leadsman.corpus.readers import TEXT_SUFFIXES, files_state, read_source, source_name
+from leadsman.corpus.reading import MAX_DOCUMENT_BYTES
 from leadsman.corpus.rejects import Rejects
 from leadsman.corpus.writer import SHARD_BYTES, write_corpus
 from leadsman.files import Directory
@@ -32,11 +28,14 @@ class ConvertReport:
         corpus: the documents.
         rejected: rows and files that could not be used; each is in ``rejects/``.
         first_reject: the first of them, for a person; empty if there is none.
+        skipped: what is no document and no fault (files of other kinds, pages without text),
+            by reason.
     """
 
     corpus: Corpus
     rejected: int
     first_reject: str
+    skipped: Mapping[str, int] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
@@ -45,6 +44,7 @@ class ConvertReport:
             "text_bytes": self.corpus.text_bytes,
             "rejected": self.rejected,
             "first_reject": self.first_reject,
+            "skipped": dict(self.skipped),
         }
 
 
@@ -62,9 +62,7 @@ def open_or_convert(path: str | Path, cache: str | Path, **options: Any) -> Corp
     """
     if Directory(str(path)).exists(MANIFEST):
         return Corpus.open(path)
-    state = files_state(path)
-    description = json.dumps([str(path), state, options], sort_keys=True, default=str)
-    key = hashlib.sha256(description.encode()).hexdigest()[:16]
+    key = _key([str(path), files_state(path), options])
     place = f"{cache}/{source_name(str(path))}-{key}"
     if Directory(place).exists(MANIFEST):
         return Corpus.open(place)
@@ -84,6 +82,9 @@ def convert(
 ) -> ConvertReport:
     """Read sources (see :func:`~leadsman.corpus.read_source`) and write them as one corpus.
 
+    Killed and called again with unchanged files and the same options, it reads again what it had
+    read, but writes only the shards that are missing.
+
     Args:
         paths: one or more files, directories, patterns or URLs.
         out: directory or URL of the corpus; what is there is replaced.
@@ -102,21 +103,38 @@ def convert(
     directory.remove(MANIFEST)
     directory.remove("rejects")
     rejects = Rejects(directory)
+    options: dict[str, Any] = {
+        "source": source,
+        "max_reject_rate": max_reject_rate,
+        "metadata": tuple(metadata),
+        "text_suffixes": tuple(text_suffixes),
+        "max_document_bytes": max_document_bytes,
+    }
+    progress = _progress(out, inputs, options | {"shard_bytes": shard_bytes})
 
     def batches() -> Iterator[pa.RecordBatch]:
         for path in inputs:
-            yield from read_source(
-                path,
-                source=source,
-                rejects=rejects,
-                max_reject_rate=max_reject_rate,
-                metadata=metadata,
-                text_suffixes=text_suffixes,
-                max_document_bytes=max_document_bytes,
-            )
+            yield from read_source(path, rejects=rejects, **options)
 
-    corpus = write_corpus(out, batches(), shard_bytes=shard_bytes)
+    corpus = write_corpus(out, batches(), shard_bytes=shard_bytes, progress=progress)
     first = "" if rejects.first is None else str(rejects.first)
-    report = ConvertReport(corpus, rejects.count, first)
+    report = ConvertReport(corpus, rejects.count, first, dict(sorted(rejects.skipped.items())))
     directory.write_json("report.json", report.to_dict())
+    directory.remove(".work")
     return report
+
+
+def _progress(out: str | Path, inputs: Sequence[str | Path], options: dict[str, Any]) -> Directory:
+    """Where the notes of finished shards are; emptied if they are of other files or options."""
+    progress = Directory(f"{out}/.work")
+    state = [[str(path), files_state(path)] for path in inputs]
+    key = _key([state, options])
+    if not progress.exists("job.json") or json.loads(progress.read("job.json")) != key:
+        Directory(str(out)).remove(".work")
+        progress.write_json("job.json", key)
+    return progress
+
+
+def _key(description: Any) -> str:
+    text = json.dumps([description, __version__], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -199,6 +199,17 @@ class Corpus:
         self, shard: Shard, columns: Sequence[str] | None = None, batch_size: int = 1024
     ) -> Iterator[pa.RecordBatch]:
         """As :meth:`batches`, of one shard."""
+        for _, batch in self._shard_groups(shard, columns, batch_size):
+            yield batch
+
+    def _shard_groups(
+        self,
+        shard: Shard,
+        columns: Sequence[str] | None = None,
+        batch_size: int = 1024,
+        rows: npt.NDArray[np.int64] | None = None,
+    ) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """Batches with the number of their first row; row groups without ``rows`` are not read."""
         missing = [name for name in columns or () if name not in self.schema]
         if missing:
             raise InputError(
@@ -212,8 +223,19 @@ class Corpus:
                 wanted = list(self.schema if columns is None else columns)
                 reader = pq.ParquetFile(file)
                 # Group by group: a batch across groups could hold many times a group's text.
+                row = 0
                 for group in range(reader.num_row_groups):
-                    yield from reader.iter_batches(batch_size, row_groups=[group], columns=wanted)
+                    end = row + reader.metadata.row_group(group).num_rows
+                    if rows is not None and not np.diff(np.searchsorted(rows, [row, end]))[0]:
+                        row = end
+                        continue
+                    for batch in reader.iter_batches(
+                        batch_size, row_groups=[group], columns=wanted
+                    ):
+                        yield row, batch
+                        row += batch.num_rows
+                    # What a group took must not add up over the threads that read groups.
+                    pa.default_memory_pool().release_unused()
         except FileNotFoundError as error:
             raise InputError("is in the manifest but not there", file=place) from error
         except (pa.ArrowException, OSError) as error:
@@ -245,13 +267,11 @@ class Corpus:
             low, high = np.searchsorted(wanted, [start, first])
             if low == high:
                 continue
-            for batch in self.shard_batches(shard, columns):
-                low, high = np.searchsorted(wanted, [start, start + batch.num_rows])
-                here = wanted[low:high]
-                if len(here):
-                    rows = batch.take(pa.array(here - start)).to_pylist()
-                    found |= dict(zip(here.tolist(), rows))
-                start += batch.num_rows
+            here = wanted[low:high] - start
+            for row, batch in self._shard_groups(shard, columns, rows=here):
+                low, high = np.searchsorted(here, [row, row + batch.num_rows])
+                rows = batch.take(pa.array(here[low:high] - row)).to_pylist()
+                found |= dict(zip((here[low:high] + start).tolist(), rows))
         return found
 
     def verify(self) -> list[str]:

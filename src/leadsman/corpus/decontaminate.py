@@ -24,11 +24,12 @@ import pyarrow as pa
 
 from leadsman.corpus.corpus import Corpus
 from leadsman.corpus.job import Job
-from leadsman.corpus.overlap import Overlap, TargetIndex
+from leadsman.corpus.ngram_index import NgramIndex
+from leadsman.corpus.overlap import Overlap, search
 from leadsman.corpus.rejects import EXCERPT
 from leadsman.corpus.removal import Removal, RemovalReport
 from leadsman.corpus.subset import publish, write_subset
-from leadsman.corpus.text import normalised_hashes, texts, token_counts
+from leadsman.corpus.text import TextColumn, normalised_hashes, texts, token_counts
 from leadsman.corpus.writer import SHARD_BYTES
 from leadsman.engine import Engine, ThreadEngine
 from leadsman.errors import InputError
@@ -103,11 +104,12 @@ def decontaminate(
     job = Job(out, "decontaminate", settings, [joined, items])
     if job.finished:
         return DecontaminationReport.from_dict(json.loads(job.directory.read("report.json")))
-    index, copies = _index(items, n)
-    search = partial(_search, corpus=joined, job=job, index=index, copies=copies, rules=rules)
+    if not NgramIndex.saved(job):
+        _build_index(items, job, n)
+    look = partial(_search, corpus=joined, job=job, rules=rules)
     parts = range(len(joined.shards))
     todo = [part for part in parts if not job.has(f"overlap/{part:05d}.found.npy")]
-    for _ in engine.map(search, todo):
+    for _ in engine.map(look, todo):
         pass
     found = job.gather("overlap", "found", len(parts))
     removal = _removal(joined, items, found)
@@ -120,7 +122,7 @@ def decontaminate(
         **removal.summary(corpus, warnings, examples_by=found["longest"]),
         n=n,
         items=items.documents,
-        short_items=index.short,
+        short_items=NgramIndex.load(job).short,
     )
     job.directory.write_json("report.json", report.to_dict())
     publish(corpus, job)
@@ -140,28 +142,23 @@ _FOUND = np.dtype(
 )
 
 
-def _index(against: Corpus, n: int) -> tuple[TargetIndex, dict[bytes, int]]:
-    """The n-grams of all items, and each item's number by the hash of its normalised text."""
+def _build_index(against: Corpus, job: Job, n: int) -> None:
+    """Keep the n-grams of all items, and each item's number by the hash of its normalised text."""
     tokens = sum(int(token_counts(texts(batch)).sum()) for batch in against.batches(["text"]))
-    index = TargetIndex(n, against.documents, tokens)
-    copies: dict[bytes, int] = {}
+    index = NgramIndex(n, against.documents, tokens)
+    hashes = []
     for batch in against.batches(["text"]):
-        for number, key in enumerate(normalised_hashes(texts(batch)), index.added):
-            copies.setdefault(key.tobytes(), number)
+        hashes.append(normalised_hashes(texts(batch)))
         index.add(texts(batch))
-    return index, copies
+    keys = np.concatenate(hashes)
+    order = np.lexsort((keys[:, 1], keys[:, 0]))
+    job.save("index/copies.npy", np.column_stack([keys[order], order.astype(np.uint64)]))
+    index.save(job)
 
 
-def _search(
-    part: int,
-    *,
-    corpus: Corpus,
-    job: Job,
-    index: TargetIndex,
-    copies: dict[bytes, int],
-    rules: _Rules,
-) -> None:
+def _search(part: int, *, corpus: Corpus, job: Job, rules: _Rules) -> None:
     """Keep what each document of one shard shares with the target."""
+    index, copies = NgramIndex.load(job), job.load("index/copies.npy")
     pieces = [
         _judge(batch, index, copies, rules)
         for batch in corpus.shard_batches(corpus.shards[part], ["text"])
@@ -169,13 +166,26 @@ def _search(
     job.save(f"overlap/{part:05d}.found.npy", np.concatenate(pieces))
 
 
+def _copy_of(
+    batch: pa.RecordBatch, overlap: Overlap, copies: npt.NDArray[np.uint64]
+) -> npt.NDArray[np.int64]:
+    """Number of the first item with the same normalised text, or -1, shape (documents,)."""
+    # A copy has all its n-grams in the index, or too few tokens for any; the rest need no hash.
+    rows = np.flatnonzero((overlap.share_of_document == 1.0) | (overlap.ngrams == 0))
+    keys = normalised_hashes(TextColumn.of(batch.column("text").take(pa.array(rows))))
+    places = np.minimum(np.searchsorted(copies[:, 0], keys[:, 0]), len(copies) - 1)
+    same = (copies[places, :2] == keys).all(axis=1)
+    copy_of = np.full(batch.num_rows, -1, np.int64)
+    copy_of[rows[same]] = copies[places[same], 2].astype(np.int64)
+    return copy_of
+
+
 def _judge(
-    batch: pa.RecordBatch, index: TargetIndex, copies: dict[bytes, int], rules: _Rules
+    batch: pa.RecordBatch, index: NgramIndex, copies: npt.NDArray[np.uint64], rules: _Rules
 ) -> npt.NDArray[np.void]:
     column = texts(batch)
-    overlap: Overlap = index.search(column)
-    keys = normalised_hashes(column)
-    copy_of = np.array([copies.get(key.tobytes(), -1) for key in keys], np.int64)
+    overlap = search(column, index)
+    copy_of = _copy_of(batch, overlap, copies)
     found = np.zeros(len(column), _FOUND)
     found["text_bytes"] = column.lengths
     found["item"] = np.where(copy_of >= 0, copy_of, overlap.item)

@@ -28,7 +28,8 @@ def explain_removal(corpus: Corpus, document: str) -> dict[str, Any]:
     """What happened to a document in the job that made ``corpus``.
 
     Returns:
-        ``{"id": ..., "kept": True}``, or its reject record with ``kept`` false.
+        ``{"id": ..., "kept": True}``, with ``removed_spans`` if paragraphs were cut out of it, or
+        its reject record with ``kept`` false.
 
     Raises:
         InputError: the job never saw a document with this id.
@@ -40,9 +41,19 @@ def explain_removal(corpus: Corpus, document: str) -> dict[str, Any]:
         if len(found):
             return {"kept": False, **found.row(0, named=True)}
     if position(corpus, document) is not None:
-        return {"id": document, "kept": True}
+        spans = _removed_spans(corpus, document)
+        return {"id": document, "kept": True, **({"removed_spans": spans} if spans else {})}
     raise InputError(
         f"no document of this job has the id {json.dumps(document)}; "
         f"'leadsman corpus sample' shows what ids look like",
         file=corpus.location,
     )
+
+
+def _removed_spans(corpus: Corpus, document: str) -> list[dict[str, Any]]:
+    spans: list[dict[str, Any]] = []
+    for path in corpus.directory().glob("rejects/spans-*.parquet"):
+        name = path.rpartition("/")[2]
+        frame = corpus.directory().read_frame(f"rejects/{name}")
+        spans += frame.filter(pl.col("id") == document).drop("id", "source").to_dicts()
+    return spans

@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from leadsman._version import __version__
 from leadsman.corpus.corpus import MANIFEST, Corpus
-from leadsman.errors import InputError
+from leadsman.errors import EngineError, InputError
 from leadsman.files import Directory
 
 
@@ -79,29 +79,58 @@ class Job:
         for path in self.directory.glob("shard-*.parquet"):
             self.directory.remove(path.rpartition("/")[2])
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Job) and self._identity() == other._identity()
+
+    def __hash__(self) -> int:
+        return hash(self._identity())
+
+    def _identity(self) -> tuple[str, str]:
+        return self.directory.location, self.fingerprint
+
     def has(self, name: str) -> bool:
         """Whether an intermediate result is there."""
         return self.work.exists(name)
 
-    def save(self, name: str, array: npt.NDArray[Any]) -> None:
-        """Keep an array as an intermediate result, all or nothing."""
-        buffer = io.BytesIO()
-        np.save(buffer, array)
-        self.work.write(name, buffer.getvalue())
+    def save(self, name: str, *arrays: npt.NDArray[Any]) -> None:
+        """Keep arrays, one after the other along the first axis, as one intermediate result."""
+        # As np.save would write their concatenation, without making it in memory.
+        header, first = io.BytesIO(), arrays[0]
+        shape = (sum(len(array) for array in arrays), *first.shape[1:])
+        description = {
+            "descr": np.lib.format.dtype_to_descr(first.dtype),
+            "fortran_order": False,
+            "shape": shape,
+        }
+        np.lib.format.write_array_header_1_0(header, description)
+        flat = [np.ascontiguousarray(array).reshape(-1).view(np.uint8).data for array in arrays]
+        self.work.write(name, [header.getvalue(), *flat])
 
     def load(self, name: str) -> npt.NDArray[Any]:
-        """An array that was saved; a local one is mapped, not read."""
-        if self.work.local:
-            mapped: npt.NDArray[Any] = np.load(self.work.path(name), mmap_mode="r")
-            return mapped
-        loaded: npt.NDArray[Any] = np.load(io.BytesIO(self.work.read(name)))
-        return loaded
+        """An array that was saved; a local one is mapped, not read.
+
+        Raises:
+            EngineError: it was saved on another machine, in a place that is not shared.
+        """
+        try:
+            if self.work.local:
+                mapped: npt.NDArray[Any] = np.load(self.work.path(name), mmap_mode="r")
+                return mapped
+            loaded: npt.NDArray[Any] = np.load(io.BytesIO(self.work.read(name)))
+            return loaded
+        except FileNotFoundError as error:
+            raise EngineError(
+                f"{self.work.path(name)} was written by a worker and is not there: inputs and "
+                f"results of a cluster must be on storage that every node sees"
+            ) from error
 
     def gather(self, folder: str, name: str, parts: int) -> npt.NDArray[Any]:
         """The arrays ``FOLDER/00000.NAME.npy``, ... that were saved, one after the other."""
-        return np.concatenate(
-            [self.load(f"{folder}/{part:05d}.{name}.npy") for part in range(parts)]
-        )
+        return np.concatenate(self.stored(folder, name, parts))
+
+    def stored(self, folder: str, name: str, parts: int) -> list[npt.NDArray[Any]]:
+        """The same arrays, one by one."""
+        return [self.load(f"{folder}/{part:05d}.{name}.npy") for part in range(parts)]
 
     def close(self) -> None:
         """Remove the intermediate results; the manifest must be written already."""

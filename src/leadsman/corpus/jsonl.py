@@ -40,7 +40,8 @@ class JsonLines:
     """How to read one file of JSON lines.
 
     Attributes:
-        file: name of the file, for ids and messages.
+        file: name of the file, for messages.
+        stem: what ids that are made begin with.
         source: name for rows without a ``source``; if ``override``, for all rows.
         override: whether ``source`` wins over the rows' own.
         metadata: other fields to keep, as text.
@@ -48,6 +49,7 @@ class JsonLines:
     """
 
     file: str
+    stem: str
     source: str
     override: bool = False
     metadata: tuple[str, ...] = ()
@@ -76,13 +78,13 @@ class JsonLines:
                 yield from self._finish(*pending.popleft(), rejects)
 
     def _blocks(self, stream: Any, rejects: Rejects) -> Iterator[Block]:
-        line, carry, skipping = 1, b"", False
+        line, carried, held, skipping = 1, [b""], 0, False
         while True:
             try:
                 chunk = bytes(stream.read(BLOCK_BYTES))
             except (OSError, EOFError) as error:
                 rejects.add(self.file, 0, f"damaged after line {line - 1}: {error}")
-                chunk, carry = b"", b""
+                chunk, carried = b"", []
             if not chunk:
                 break
             if skipping:
@@ -92,18 +94,18 @@ class JsonLines:
                 skipping, line = False, line + 1
             end = chunk.rfind(b"\n") + 1
             if end:
-                data = carry + chunk[:end]
+                data = b"".join([*carried, chunk[:end]])
                 yield Block(data, line)
                 line += data.count(b"\n")
-                carry = chunk[end:]
-            else:
-                carry += chunk
-            if len(carry) > self.max_document_bytes:
+                carried, held = [], 0
+            carried.append(chunk[end:])
+            held += len(chunk) - end
+            if held > self.max_document_bytes:
                 reason = f"longer than max_document_bytes ({self.max_document_bytes})"
-                rejects.add(self.file, line, reason, carry[:1000])
-                carry, skipping = b"", True
-        if carry:
-            yield Block(carry, line)
+                rejects.add(self.file, line, reason, carried[0][:1000])
+                carried, held, skipping = [], 0, True
+        if data := b"".join(carried):
+            yield Block(data, line)
 
     def _probe(self, block: Block) -> pa.Schema:
         """The Arrow type of each field wanted, from the first line that holds anything."""
@@ -155,7 +157,8 @@ class JsonLines:
     ) -> Iterator[pa.RecordBatch]:
         batch = parsed.result()
         if batch is not None:
-            yield batch
+            last = block.first_line + batch.num_rows
+            yield from rejects.unique(batch, range(block.first_line, last), self.file)
             return
         rows: dict[str, list[Any]] = {"id": [], "text": [], "source": []}
         rows |= {name: [] for name in self.metadata}
@@ -176,15 +179,14 @@ class JsonLines:
                 name: pa.array(values, kinds.get(name, pa.string()))
                 for name, values in rows.items()
             }
-            yield self._batch(columns, numbers)
+            yield from rejects.unique(self._batch(columns, numbers), numbers, self.file)
 
     def _batch(self, columns: dict[str, Any], numbers: Sequence[int]) -> pa.RecordBatch:
         ids = columns["id"].cast(pa.string())
         if ids.null_count:
-            stem = self.file.rpartition("/")[2]
             given = ids.to_pylist()
             ids = pa.array(
-                [own or f"{stem}:{number}" for own, number in zip(given, numbers)], pa.string()
+                [own or f"{self.stem}:{number}" for own, number in zip(given, numbers)], pa.string()
             )
         own_source = columns["source"].fill_null(self.source)
         if self.override:

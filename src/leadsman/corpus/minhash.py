@@ -94,16 +94,13 @@ def _sets(
     classes: Bytes,
     lower: Codes,
     n: int,
-    wanted: npt.NDArray[np.bool_],
     values: Hashes,
     ends: Ints,
 ) -> int:
     hashes = np.empty(n - 1 + BLOCK, dtype=np.uint64)
     spans = np.empty((BLOCK, 2), dtype=np.int64)
-    filled, at = 0, 0
+    filled = 0
     for document in range(offsets.size - 1):
-        if not wanted[document]:
-            continue
         position, end = offsets[document], offsets[document + 1]
         carried, seen, size = 0, 0, 0
         while position < end:
@@ -123,8 +120,7 @@ def _sets(
                 part[unique] = part[i]
                 unique += 1
         filled += unique
-        ends[at] = filled
-        at += 1
+        ends[document] = filled
     return filled
 
 
@@ -165,11 +161,11 @@ def find(parent: Ints, node: int) -> int:
 
 
 @jit
-def unite_equal(parent: Ints, keys: Hashes, order: Ints) -> None:
-    """Unite documents with equal keys; ``order`` sorts them. The smallest is always the root."""
-    for i in range(1, order.size):
-        if keys[order[i]] == keys[order[i - 1]]:
-            one, two = find(parent, order[i - 1]), find(parent, order[i])
+def unite_equal(parent: Ints, keys: Hashes, documents: Ints) -> None:
+    """Unite documents with equal keys, both sorted by key. The smallest is always the root."""
+    for i in range(1, keys.size):
+        if keys[i] == keys[i - 1]:
+            one, two = find(parent, documents[i]), find(parent, documents[i - 1])
             if one < two:
                 parent[two] = one
             elif two < one:
@@ -177,9 +173,18 @@ def unite_equal(parent: Ints, keys: Hashes, order: Ints) -> None:
 
 
 @jit
+def _agreement(one: Signatures, two: Signatures) -> int:
+    """Components in which two signatures agree."""
+    same = 0
+    for k in range(one.size):
+        same += one[k] == two[k]
+    return same
+
+
+@jit
 def keep_first(
+    limits: Ints,
     values: Hashes,
-    begins: Ints,
     ends: Ints,
     signatures: Signatures,
     threshold: float,
@@ -187,42 +192,48 @@ def keep_first(
     kept_of: Ints,
     similarity: npt.NDArray[np.float32],
 ) -> None:
-    """Within one cluster, in order, remove what is near a document already kept.
+    """Within each cluster, in order, remove what is near a document already kept.
 
     Args:
+        limits: where each cluster's members begin, and the end of the last, shape (clusters + 1,).
         values: shingle sets, one after the other, each sorted.
-        begins, ends: where each member's set lies in ``values``, shape (m,).
+        ends: where each member's set ends in ``values``, shape (m + 1,), 0 first.
         signatures: of the members, shape (m, k).
         threshold: least true Jaccard similarity to the kept document.
         max_checks: most kept documents a member is compared with, best agreement first.
         kept_of: out: index of the kept member each is a copy of, or -1, shape (m,).
         similarity: out: their true Jaccard similarity, shape (m,).
     """
-    size = begins.size
-    kept = np.empty(size, dtype=np.int64)
-    agreement = np.empty(size, dtype=np.int64)
-    count = 0
-    for member in range(size):
-        mine = values[begins[member] : ends[member]]
-        for i in range(count):
-            agreement[i] = (signatures[kept[i]] == signatures[member]).sum()
-        kept_of[member] = -1
-        similarity[member] = 0.0
-        for _ in range(min(count, max_checks)):
-            best = np.argmax(agreement[:count])
-            agreement[best] = -1
-            other = kept[best]
-            theirs = values[begins[other] : ends[other]]
-            if min(mine.size, theirs.size) < threshold * max(mine.size, theirs.size):
-                continue
-            value = jaccard(mine, theirs)
-            if value >= threshold:
-                kept_of[member] = other
-                similarity[member] = value
-                break
-        if kept_of[member] < 0:
-            kept[count] = member
-            count += 1
+    kept = np.empty(np.max(limits[1:] - limits[:-1]), dtype=np.int64)
+    agreement = np.empty_like(kept)
+    for cluster in range(limits.size - 1):
+        count = 0
+        for member in range(limits[cluster], limits[cluster + 1]):
+            for i in range(count):
+                agreement[i] = _agreement(signatures[kept[i]], signatures[member])
+            kept_of[member] = -1
+            similarity[member] = 0.0
+            for _ in range(min(count, max_checks)):
+                best = np.argmax(agreement[:count])
+                agreement[best] = -1
+                value = _near(values, ends, kept[best], member, threshold)
+                if value >= threshold:
+                    kept_of[member] = kept[best]
+                    similarity[member] = value
+                    break
+            if kept_of[member] < 0:
+                kept[count] = member
+                count += 1
+
+
+@jit
+def _near(values: Hashes, ends: Ints, one: int, two: int, threshold: float) -> float:
+    """Jaccard similarity of two members, or 0 if their sizes rule ``threshold`` out."""
+    first = values[ends[one] : ends[one + 1]]
+    second = values[ends[two] : ends[two + 1]]
+    if min(first.size, second.size) < threshold * max(first.size, second.size):
+        return 0.0
+    return jaccard(first, second)
 
 
 def permutations(size: int, *, seed: int) -> tuple[Signatures, Signatures]:
@@ -244,17 +255,19 @@ def signatures(column: TextColumn, *, n: int, a: Signatures, b: Signatures) -> S
     (True, False)
     """
     out = np.empty((len(column), len(a)), np.uint32)
-    if len(column):
-        _sign(column.data, column.offsets, *tables(), n, a, b, out)
+    sign(column, n=n, a=a, b=b, out=out)
     return out
 
 
-def shingle_sets(
-    column: TextColumn, *, n: int, wanted: npt.NDArray[np.bool_]
-) -> tuple[Hashes, Ints]:
-    """Sorted shingle sets of the wanted documents, one after the other, and where each ends."""
-    counts = token_counts(column)
-    values = np.empty(int(counts[wanted].sum()) + 1, np.uint64)
-    ends = np.empty(int(wanted.sum()), np.int64)
-    filled = _sets(column.data, column.offsets, *tables(), n, wanted, values, ends)
+def sign(column: TextColumn, *, n: int, a: Signatures, b: Signatures, out: Signatures) -> None:
+    """Write the signatures to ``out``, shape (documents, len(a))."""
+    if len(column):
+        _sign(column.data, column.offsets, *tables(), n, a, b, out)
+
+
+def shingle_sets(column: TextColumn, *, n: int) -> tuple[Hashes, Ints]:
+    """Sorted shingle sets of the documents, one after the other, and where each ends."""
+    values = np.empty(int(token_counts(column).sum()) + 1, np.uint64)
+    ends = np.empty(len(column), np.int64)
+    filled = _sets(column.data, column.offsets, *tables(), n, values, ends)
     return values[:filled], ends

@@ -5,8 +5,11 @@ is followed, and T(h) by how many different tokens,
 
     P(w | h) = (c(h, w) + T(h) P(w | h')) / (c(h) + T(h)),
 
-h' is h without its first token, and below one token stands 1 / (types + 1). Losses are nats per
-token. Tokens are those of :mod:`leadsman.corpus.kernels`; n-grams are told apart by 64-bit hashes.
+h' is h without its first token, and below one token stands 1 / (types + 1), all unseen tokens
+being one. That suits documents compared under one model. Models that are compared with each other
+must share a base: ``vocabulary`` puts 1 / vocabulary there, else the model that has seen least
+gets away with calling most tokens unseen. Losses are nats per token. Tokens are those of
+:mod:`leadsman.corpus.kernels`; n-grams are told apart by 64-bit hashes.
 """
 
 from __future__ import annotations
@@ -26,13 +29,16 @@ from leadsman.corpus.kernels import (
     mix,
     next_tokens,
 )
-from leadsman.corpus.overlap import slot
-from leadsman.corpus.text import TextColumn
+from leadsman.corpus.ngram_index import slot
+from leadsman.corpus.text import TextColumn, token_counts
 from leadsman.corpus.unicode import tables
 from leadsman.errors import MethodError
 
 _FREE = np.uint64(0)
 COUNT, FOLLOWED, FOLLOWERS = 0, 1, 2
+TOKENS, TYPES, NGRAMS = 0, 1, 2
+_SLICE_TOKENS = 1 << 18
+"""Tokens learned before the table is looked at again, whether it has room."""
 
 
 @jit
@@ -69,14 +75,25 @@ def _learn(
                     keys[place] = key
                     fresh = table[place, COUNT] == 0
                     table[place, COUNT] += 1
+                    totals[NGRAMS] += fresh
                     if order == 1:
-                        totals[0] += 1
-                        totals[1] += fresh
+                        totals[TOKENS] += 1
+                        totals[TYPES] += fresh
                     else:
                         before = slot(keys, _key(hashes, i - order + 1, i - 1))
                         table[before, FOLLOWED] += 1
                         table[before, FOLLOWERS] += fresh
             carried = carry_over(hashes, carried + count, n - 1)
+
+
+@jit
+def _move(keys: Hashes, table: Codes, new_keys: Hashes, new_table: Codes) -> None:
+    """Copy a table into a larger one."""
+    for place in range(keys.size):
+        if keys[place] != _FREE:
+            there = slot(new_keys, keys[place])
+            new_keys[there] = keys[place]
+            new_table[there] = table[place]
 
 
 @jit
@@ -89,6 +106,7 @@ def _losses(
     keys: Hashes,
     table: Codes,
     totals: Ints,
+    base: float,
     nats: npt.NDArray[np.float64],
     tokens: Ints,
 ) -> None:
@@ -103,7 +121,7 @@ def _losses(
             for i in range(carried, carried + count):
                 place = slot(keys, _key(hashes, i, i))
                 found = table[place, COUNT] if keys[place] != _FREE else 0
-                p = (found + totals[1] / (totals[1] + 1)) / (totals[0] + totals[1])
+                p = (found + totals[TYPES] * base) / (totals[TOKENS] + totals[TYPES])
                 for order in range(2, min(n, i + 1) + 1):
                     before = slot(keys, _key(hashes, i - order + 1, i - 1))
                     if keys[before] == _FREE or table[before, FOLLOWED] == 0:
@@ -120,61 +138,77 @@ def _losses(
 
 
 class NgramModel:
-    """Learns how tokens follow each other.
+    """Learns how tokens follow each other; about 50 bytes a different n-gram.
 
     Args:
         n: longest n-gram.
-        tokens: most tokens it will learn from; sets the size of its table, about
-            24 n bytes a token.
+        vocabulary: types among which unseen probability is shared out; at least those of all
+            text that is learned or asked. By default those learned, and one for all others.
 
     >>> import pyarrow as pa
-    >>> model = NgramModel(2, tokens=100)
+    >>> model = NgramModel(2)
     >>> model.learn(TextColumn.of(pa.array(["a b a b a b"])))
     >>> nats, tokens = model.losses(TextColumn.of(pa.array(["a b a", "b b b", "c"])))
     >>> bool(nats[0] < nats[1]), tokens.tolist()
     (True, [3, 3, 1])
     """
 
-    def __init__(self, n: int, *, tokens: int) -> None:
+    def __init__(self, n: int, *, vocabulary: int | None = None) -> None:
         if n < 1:
             raise MethodError(f"n must be at least 1, not {n}")
-        places = 1 << max(4, (2 * n * tokens).bit_length())
         self.n = n
-        self.capacity = tokens
-        self._keys = np.zeros(places, np.uint64)
-        self._table = np.zeros((places, 3), np.int32)
-        self._totals = np.zeros(2, np.int64)
+        self.vocabulary = vocabulary
+        self._keys = np.zeros(16, np.uint64)
+        self._table = np.zeros((16, 3), np.int32)
+        self._totals = np.zeros(3, np.int64)
 
     @property
     def tokens(self) -> int:
         """Tokens learned from."""
-        return int(self._totals[0])
+        return int(self._totals[TOKENS])
+
+    @property
+    def types(self) -> int:
+        """Different tokens learned."""
+        return int(self._totals[TYPES])
 
     def learn(self, column: TextColumn) -> None:
-        """Count the n-grams of a batch of documents.
-
-        Raises:
-            MethodError: that would be more tokens than the model was made for.
-        """
-        _learn(
-            column.data, column.offsets, *tables(), self.n, self._keys, self._table, self._totals
-        )
-        if self.tokens > self.capacity:
-            raise MethodError(
-                f"the model was made for {self.capacity} tokens and has seen {self.tokens}"
-            )
+        """Count the n-grams of a batch of documents."""
+        counts = np.cumsum(token_counts(column))
+        start = 0
+        while start < len(column):
+            before = int(counts[start - 1]) if start else 0
+            stop = int(np.searchsorted(counts, before + _SLICE_TOKENS, side="right"))
+            stop = max(stop, start + 1)
+            self._make_room(self.n * (int(counts[stop - 1]) - before))
+            _learn(
+                column.data, column.offsets[start : stop + 1], *tables(), self.n, self._keys,
+                self._table, self._totals,
+            )  # fmt: skip
+            start = stop
 
     def losses(self, column: TextColumn) -> tuple[npt.NDArray[np.float64], Ints]:
         """For each document: nats over all its tokens, and its number of tokens.
 
         Raises:
-            MethodError: it has learned nothing yet.
+            MethodError: it has learned nothing yet, or more types than ``vocabulary``.
         """
         if not self.tokens:
             raise MethodError("the model has learned from no token; call learn first")
+        types = self.types + 1 if self.vocabulary is None else self.vocabulary
+        if types < self.types:
+            raise MethodError(f"the model has learned {self.types} types, vocabulary is {types}")
         nats, tokens = np.empty(len(column)), np.empty(len(column), np.int64)
         _losses(
             column.data, column.offsets, *tables(), self.n, self._keys, self._table,
-            self._totals, nats, tokens,
+            self._totals, 1.0 / types, nats, tokens,
         )  # fmt: skip
         return nats, tokens
+
+    def _make_room(self, ngrams: int) -> None:
+        """Grow the table so that it stays at most half full with so many new n-grams."""
+        places = 1 << (2 * (int(self._totals[NGRAMS]) + ngrams)).bit_length()
+        if places > len(self._keys):
+            keys, table = np.zeros(places, np.uint64), np.zeros((places, 3), np.int32)
+            _move(self._keys, self._table, keys, table)
+            self._keys, self._table = keys, table

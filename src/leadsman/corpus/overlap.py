@@ -1,9 +1,8 @@
-"""An index of the n-grams of a target, and the search for them in other documents, as kernels.
+"""The search for a target's n-grams in other documents, as kernels.
 
-The index is an open-addressing table from n-gram hash to the target item that has it first; an
-item's *own* n-grams are those. Searching a document gives its longest run of matching n-grams
-(a shared span of text), the share of its n-grams that match, and the item of which it
-holds the largest share of own n-grams.
+A document's longest run of matching n-grams is a shared span of text; beside it, the share of its
+n-grams that match, and the item of which it holds the largest share of own n-grams
+(:mod:`leadsman.corpus.ngram_index`).
 """
 
 from __future__ import annotations
@@ -24,55 +23,9 @@ from leadsman.corpus.kernels import (
     next_tokens,
     roll,
 )
+from leadsman.corpus.ngram_index import NgramIndex, is_in, marks_of, slot
 from leadsman.corpus.text import TextColumn
 from leadsman.corpus.unicode import tables
-
-_FREE = np.uint64(0)
-
-
-@jit
-def slot(keys: Hashes, key: np.uint64) -> int:
-    """Where ``key`` is, or where it would go; ``keys`` has a power of two of places."""
-    mask = np.uint64(keys.size - 1)
-    place = key & mask
-    while keys[place] != _FREE and keys[place] != key:
-        place = (place + np.uint64(1)) & mask
-    return int(place)
-
-
-@jit
-def _insert(
-    data: Bytes,
-    offsets: Ints,
-    classes: Bytes,
-    lower: Codes,
-    n: int,
-    first_item: int,
-    keys: Hashes,
-    items: Codes,
-    own: Ints,
-) -> int:
-    """Add the n-grams of a batch of items; return how many items had fewer than n tokens."""
-    hashes = np.empty(n - 1 + BLOCK, dtype=np.uint64)
-    spans = np.empty((BLOCK, 2), dtype=np.int64)
-    ngrams = np.empty(BLOCK, dtype=np.uint64)
-    short = 0
-    for document in range(offsets.size - 1):
-        position, end, carried, seen = offsets[document], offsets[document + 1], 0, 0
-        while position < end:
-            block = hashes[carried : carried + BLOCK]
-            count, position = next_tokens(data, position, end, classes, lower, block, spans)
-            for i in range(roll(hashes, count, carried, n, ngrams)):
-                key = max(ngrams[i], np.uint64(1))
-                place = slot(keys, key)
-                if keys[place] == _FREE:
-                    keys[place] = key
-                    items[place] = first_item + document
-                    own[first_item + document] += 1
-            seen += count
-            carried = carry_over(hashes, carried + count, n - 1)
-        short += seen < n
-    return short
 
 
 @jit
@@ -85,15 +38,17 @@ def _search(
     keys: Hashes,
     items: Codes,
     own: Ints,
+    marks: Hashes,
     spans: Ints,
     shares: npt.NDArray[np.float32],
     best_item: Ints,
 ) -> None:
-    """For each document: spans (longest run in tokens, its first and last byte), shares
-    (of its n-grams that match, of an item's own n-grams), best item or -1."""
+    """For each document: spans (longest run in tokens, its first and last byte, n-grams in all),
+    shares (of its n-grams that match, of an item's own n-grams), best item or -1."""
     hashes = np.empty(n - 1 + BLOCK, dtype=np.uint64)
     places = np.empty((n - 1 + BLOCK, 2), dtype=np.int64)
     ngrams = np.empty(BLOCK, dtype=np.uint64)
+    marked = np.empty(BLOCK, dtype=np.bool_)
     for document in range(offsets.size - 1):
         origin, end = offsets[document], offsets[document + 1]
         position = origin
@@ -105,8 +60,11 @@ def _search(
             )  # fmt: skip
             found = roll(hashes, count, carried, n, ngrams)
             total += found
+            if not _look_up(ngrams, found, marks, marked):
+                run = 0
+                found = 0
             for i in range(found):
-                if keys[slot(keys, max(ngrams[i], np.uint64(1)))] == _FREE:
+                if not (marked[i] and is_in(keys, ngrams[i])):
                     run = 0
                     continue
                 hits += 1
@@ -121,10 +79,24 @@ def _search(
             carried = carry_over(hashes, filled, n - 1)
             for i in range(carried):
                 places[i] = places[filled - carried + i]
+        spans[document, 3] = total
         if hits:
             owners = _owners(data, origin, end, classes, lower, n, keys, items, hits)
             best_item[document], shares[document, 1] = _largest_share(owners, own)
             shares[document, 0] = hits / total
+
+
+@jit
+def _look_up(ngrams: Hashes, count: int, marks: Hashes, marked: npt.NDArray[np.bool_]) -> bool:
+    """Which n-grams of a block the filter lets pass, and whether any does."""
+    # A loop of its own: without a branch between them the loads overlap.
+    mask = np.uint64(marks.size - 1)
+    some = False
+    for i in range(count):
+        bits = marks_of(ngrams[i])
+        marked[i] = marks[ngrams[i] & mask] & bits == bits
+        some |= marked[i]
+    return some
 
 
 @jit
@@ -149,9 +121,8 @@ def _owners(
         block = hashes[carried : carried + BLOCK]
         count, position = next_tokens(data, position, end, classes, lower, block, spans)
         for i in range(roll(hashes, count, carried, n, ngrams)):
-            place = slot(keys, max(ngrams[i], np.uint64(1)))
-            if keys[place] != _FREE:
-                places[filled] = place
+            if is_in(keys, ngrams[i]):
+                places[filled] = slot(keys, ngrams[i])
                 filled += 1
         carried = carry_over(hashes, carried + count, n - 1)
     return np.sort(items[np.unique(places)])
@@ -180,6 +151,7 @@ class Overlap:
         share_of_document: share of the document's n-grams that the target has, shape (n,).
         share_of_item: largest share of one item's own n-grams that it holds, shape (n,).
         item: number of that item, -1 if nothing is shared, shape (n,).
+        ngrams: number of n-grams in the document, with repeats, shape (n,).
     """
 
     longest: Ints
@@ -188,41 +160,17 @@ class Overlap:
     share_of_document: npt.NDArray[np.float32]
     share_of_item: npt.NDArray[np.float32]
     item: Ints
+    ngrams: Ints
 
 
-class TargetIndex:
-    """The n-grams of a target's items.
-
-    Args:
-        n: tokens in an n-gram.
-        items: number of items.
-        tokens: tokens in all items together.
-    """
-
-    def __init__(self, n: int, items: int, tokens: int) -> None:
-        self.n = n
-        places = 1 << max(4, int(2 * tokens).bit_length())
-        self._keys = np.zeros(places, np.uint64)
-        self._items = np.zeros(places, np.int32)
-        self.own = np.zeros(items, np.int64)
-        self.added = 0
-        self.short = 0
-
-    def add(self, column: TextColumn) -> None:
-        """Index a batch of items."""
-        self.short += _insert(
-            column.data, column.offsets, *tables(), self.n, self.added,
-            self._keys, self._items, self.own,
-        )  # fmt: skip
-        self.added += len(column)
-
-    def search(self, column: TextColumn) -> Overlap:
-        """What each document of a batch shares with the target."""
-        size = len(column)
-        spans, item = np.zeros((size, 3), np.int64), np.full(size, -1, np.int64)
-        shares = np.zeros((size, 2), np.float32)
-        _search(
-            column.data, column.offsets, *tables(), self.n,
-            self._keys, self._items, self.own, spans, shares, item,
-        )  # fmt: skip
-        return Overlap(spans[:, 0], spans[:, 1], spans[:, 2], shares[:, 0], shares[:, 1], item)
+def search(column: TextColumn, index: NgramIndex) -> Overlap:
+    """What each document of a batch shares with the target."""
+    size = len(column)
+    spans, item = np.zeros((size, 4), np.int64), np.full(size, -1, np.int64)
+    shares = np.zeros((size, 2), np.float32)
+    _search(
+        column.data, column.offsets, *tables(), index.n,
+        index.keys, index.items, index.own, index.marks, spans, shares, item,
+    )  # fmt: skip
+    longest, begin, end, ngrams = spans.T
+    return Overlap(longest, begin, end, shares[:, 0], shares[:, 1], item, ngrams)

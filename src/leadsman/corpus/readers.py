@@ -1,4 +1,4 @@
-"""Reads documents from what people have: JSON lines, Parquet, trees of text, a corpus.
+"""Reads documents from what people have: JSON lines, tables, web archives, text, a corpus.
 
 Everything comes out as Arrow batches with ``id, text, source`` and the metadata asked for. Rows
 that cannot be used are quarantined and counted, and stop the job only beyond
@@ -9,35 +9,32 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import fsspec
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from leadsman.corpus.corpus import MANIFEST, Corpus
 from leadsman.corpus.jsonl import JsonLines
+from leadsman.corpus.reading import (
+    MAX_DOCUMENT_BYTES,
+    Reader,
+    ReadOptions,
+    rows_to_batch,
+    short_name,
+)
 from leadsman.corpus.rejects import Rejects
-from leadsman.corpus.writer import core_columns
+from leadsman.corpus.tables import read_arrow, read_parquet, saved_files
+from leadsman.corpus.web_archive import SUFFIXES as WEB_SUFFIXES
+from leadsman.corpus.web_archive import read_web_archive
 from leadsman.errors import InputError
 
 JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
 PARQUET_SUFFIXES = (".parquet",)
+ARROW_SUFFIXES = (".arrow",)
 TEXT_SUFFIXES = (".txt", ".md", ".markdown", ".rst", ".text")
 _COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
-MAX_DOCUMENT_BYTES = 256 << 20
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Options:
-    name: str
-    source: str | None
-    metadata: tuple[str, ...]
-    text_suffixes: tuple[str, ...]
-    max_document_bytes: int
 
 
 def read_source(
@@ -53,8 +50,10 @@ def read_source(
     """Stream documents from a file, a directory, a glob pattern or an fsspec URL.
 
     ``.jsonl``, ``.ndjson``, ``.json`` (each also ``.gz`` or ``.zst``) hold an object a line;
-    ``.parquet`` has a ``text`` column; other names in ``text_suffixes`` are one document each.
-    A directory is a corpus, or read file by file in the order of names.
+    ``.parquet`` and ``.arrow`` have a ``text`` column (a directory of the Hub, or one saved by
+    ``datasets``); ``.wet`` and ``.warc`` (each also ``.gz``) are web archives; other names in
+    ``text_suffixes`` are one document each. A directory is a corpus, or read file by file in the
+    order of names.
 
     Args:
         path: what to read.
@@ -70,7 +69,8 @@ def read_source(
             many unusable rows.
     """
     rejects = Rejects() if rejects is None else rejects
-    options = _Options(
+    rejects.begin_source()
+    options = ReadOptions(
         name=source_name(str(path)),
         source=source,
         metadata=tuple(metadata),
@@ -81,13 +81,15 @@ def read_source(
     filesystem, root, files = _find(str(path), options)
     in_tree = files != [root] and not any(mark in str(path) for mark in "*?[")
     if files is None:
-        for batch in Corpus.open(path).batches():
+        for batch in _corpus_batches(path, source, rejects):
             documents += batch.num_rows
-            yield batch if source is None else _renamed(batch, source)
+            yield batch
+    kinds = {_kind(name, options) for name in files or []}
     for name in files or []:
         kind = _kind(name, options)
-        if kind is None or (in_tree and _plain_json(name)):
+        if kind is None or (in_tree and _beside_data(name, kinds)):
             ignored += 1
+            rejects.skip("file of another kind")
             continue
         for batch in _READERS[kind](filesystem, root, name, options, rejects):
             documents += batch.num_rows
@@ -96,8 +98,8 @@ def read_source(
     if documents == 0:
         if rejects.first is not None:
             raise InputError(f"no document can be read; the first problem: {rejects.first}")
-        known = ", ".join((*JSON_SUFFIXES, *PARQUET_SUFFIXES, *options.text_suffixes))
-        other = f" ({ignored} files of other kinds; known are {known})" if ignored else ""
+        known = f" ({ignored} files of other kinds; known are {_known(options)})"
+        other = known if ignored else ""
         raise InputError(f"holds no documents{other}", file=path)
     rejects.check(documents, max_reject_rate)
 
@@ -125,7 +127,7 @@ def _filesystem(path: str) -> tuple[Any, str]:
     return filesystem, root
 
 
-def _find(path: str, options: _Options) -> tuple[Any, str, list[str] | None]:
+def _find(path: str, options: ReadOptions) -> tuple[Any, str, list[str] | None]:
     """File system, root and files of a path; no list of files if it is a corpus."""
     filesystem, root = _filesystem(path)
     if any(mark in root for mark in "*?["):
@@ -133,10 +135,9 @@ def _find(path: str, options: _Options) -> tuple[Any, str, list[str] | None]:
         return filesystem, root.partition("*")[0].rpartition("/")[0], files
     if filesystem.isfile(root):
         if _kind(root, options) is None:
-            known = ", ".join((*JSON_SUFFIXES, *PARQUET_SUFFIXES, *options.text_suffixes))
             raise InputError(
-                f"cannot tell what this is from its name; known are {known}, "
-                f"the first two kinds also with .gz or .zst",
+                f"cannot tell what this is from its name; known are {_known(options)}, those of "
+                f"JSON lines also with .gz or .zst",
                 file=path,
             )
         return filesystem, root, [root]
@@ -144,7 +145,13 @@ def _find(path: str, options: _Options) -> tuple[Any, str, list[str] | None]:
         raise InputError("is not there; give a file, a directory or a pattern", file=path)
     if filesystem.exists(f"{root}/{MANIFEST}"):
         return filesystem, root, None
-    return filesystem, root, sorted(str(found) for found in filesystem.find(root))
+    found = sorted(str(found) for found in filesystem.find(root))
+    return filesystem, root, saved_files(filesystem, found)
+
+
+def _known(options: ReadOptions) -> str:
+    kinds = (JSON_SUFFIXES, PARQUET_SUFFIXES, ARROW_SUFFIXES, WEB_SUFFIXES, options.text_suffixes)
+    return ", ".join(suffix for suffixes in kinds for suffix in suffixes)
 
 
 def source_name(path: str) -> str:
@@ -154,7 +161,9 @@ def source_name(path: str) -> str:
     return last.split(".")[0] or last
 
 
-def _kind(name: str, options: _Options) -> str | None:
+def _kind(name: str, options: ReadOptions) -> str | None:
+    if name.lower().endswith(WEB_SUFFIXES):
+        return "web archive"
     stem, suffix = os.path.splitext(name.lower())
     if suffix in _COMPRESSIONS:
         return "json" if stem.endswith(JSON_SUFFIXES) else None
@@ -162,19 +171,27 @@ def _kind(name: str, options: _Options) -> str | None:
         return "text"
     if suffix in JSON_SUFFIXES:
         return "json"
+    if suffix in ARROW_SUFFIXES:
+        return "arrow"
     return "parquet" if suffix in PARQUET_SUFFIXES else None
 
 
-def _plain_json(name: str) -> bool:
-    # In a tree, `.json` is as often a settings file as JSON lines; named alone, it was meant.
-    return name.lower().endswith((".json", ".json.gz", ".json.zst"))
+def _beside_data(name: str, kinds: set[str | None]) -> bool:
+    """Whether a file of a tree is about the data rather than data; named alone, it was meant."""
+    last = name.rpartition("/")[2].lower()
+    described = kinds & {"parquet", "arrow", "json", "web archive"}
+    # In a tree, `.json` is as often a settings file as JSON lines.
+    return last.endswith((".json", ".json.gz", ".json.zst")) or (
+        bool(described) and last.startswith(("readme.", "license.", "licence."))
+    )
 
 
 def _read_json(
-    filesystem: Any, root: str, name: str, options: _Options, rejects: Rejects
+    filesystem: Any, root: str, name: str, options: ReadOptions, rejects: Rejects
 ) -> Iterator[pa.RecordBatch]:
     reader = JsonLines(
         file=name,
+        stem=short_name(name, root),
         source=options.source or options.name,
         override=options.source is not None,
         metadata=options.metadata,
@@ -189,69 +206,12 @@ def _read_json(
         rejects.add(name, 0, f"cannot be read: {error}")
 
 
-def _read_parquet(
-    filesystem: Any, root: str, name: str, options: _Options, rejects: Rejects
-) -> Iterator[pa.RecordBatch]:
-    row = 0
-    try:
-        with filesystem.open(name, "rb") as file:
-            reader = pq.ParquetFile(file)
-            there = reader.schema_arrow.names
-            if "text" not in there:
-                raise InputError(
-                    f"there is no column 'text'; the columns are {', '.join(there)}", file=name
-                )
-            wanted = [c for c in ("id", "text", "source", *options.metadata) if c in there]
-            for batch in reader.iter_batches(1024, columns=wanted):
-                yield from _parquet_batch(batch, row, name, options, rejects)
-                row += batch.num_rows
-    except (pa.ArrowException, OSError) as error:
-        rejects.add(name, 0, f"damaged after row {row}: {str(error).partition(chr(10))[0]}")
-
-
-def _parquet_batch(
-    batch: pa.RecordBatch, row: int, name: str, options: _Options, rejects: Rejects
-) -> Iterator[pa.RecordBatch]:
-    text = batch.column("text")
-    if not (pa.types.is_string(text.type) or pa.types.is_large_string(text.type)):
-        raise InputError(f"'text' is {text.type}, expected strings", file=name, column="text")
-    bad = pc.or_kleene(
-        pc.is_null(text),
-        pc.fill_null(pc.greater(pc.binary_length(text), options.max_document_bytes), False),
-    )
-    for index in pc.indices_nonzero(bad).to_pylist():
-        reason = f"longer than max_document_bytes ({options.max_document_bytes})"
-        rejects.add(name, row + index + 1, reason if text[index].is_valid else "no 'text'")
-    stem = name.rpartition("/")[2]
-    numbered = pa.array([f"{stem}:{row + index + 1}" for index in range(len(batch))], pa.string())
-    if "id" in batch.schema.names:
-        numbered = pc.coalesce(batch.column("id").cast(pa.string()), numbered)
-    columns = {
-        column: batch.column(column).cast(pa.string())
-        for column in batch.schema.names
-        if column not in ("id", "text")
-    }
-    source = options.source or options.name
-    if options.source is not None or "source" not in columns:
-        columns["source"] = pa.array([source] * len(batch), pa.string())
-    whole = pa.RecordBatch.from_pydict({"id": numbered, "text": text, **columns})
-    kept = whole.filter(pc.invert(bad))
-    try:
-        kept.column("text").validate(full=True)
-    except pa.ArrowException as error:
-        rejects.add(name, row + 1, f"not UTF-8 in this or the next {len(batch) - 1} rows: {error}")
-        return
-    if kept.num_rows:
-        yield core_columns(kept, source=source)
-
-
 def _read_text(
-    filesystem: Any, root: str, name: str, options: _Options, rejects: Rejects
+    filesystem: Any, root: str, name: str, options: ReadOptions, rejects: Rejects
 ) -> Iterator[pa.RecordBatch]:
     try:
         if filesystem.size(name) > options.max_document_bytes:
-            reason = f"longer than max_document_bytes ({options.max_document_bytes})"
-            rejects.add(name, 0, reason)
+            rejects.add(name, 0, options.too_long)
             return
         text = filesystem.cat_file(name).decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -261,14 +221,20 @@ def _read_text(
         rejects.add(name, 0, f"cannot be read: {error}")
         return
     if not text.strip():
+        rejects.skip("empty file")
         return
-    source = options.source or options.name
-    row = {
-        "id": [name.removeprefix(root).lstrip("/") or name.rpartition("/")[2]],
-        "text": [text],
-        "source": [source],
-    }
-    yield core_columns(pa.RecordBatch.from_pydict(row))
+    row = {"id": short_name(name, root), "text": text}
+    yield from rows_to_batch([row], [1], name, options, rejects)
+
+
+def _corpus_batches(
+    path: str | Path, source: str | None, rejects: Rejects
+) -> Iterator[pa.RecordBatch]:
+    row = 1
+    for batch in Corpus.open(path).batches():
+        named = batch if source is None else _renamed(batch, source)
+        yield from rejects.unique(named, range(row, row + batch.num_rows), str(path))
+        row += batch.num_rows
 
 
 def _renamed(batch: pa.RecordBatch, source: str) -> pa.RecordBatch:
@@ -276,4 +242,10 @@ def _renamed(batch: pa.RecordBatch, source: str) -> pa.RecordBatch:
     return batch.set_column(place, "source", pa.array([source] * len(batch), pa.string()))
 
 
-_READERS = {"json": _read_json, "parquet": _read_parquet, "text": _read_text}
+_READERS: dict[str, Reader] = {
+    "json": _read_json,
+    "parquet": read_parquet,
+    "arrow": read_arrow,
+    "web archive": read_web_archive,
+    "text": _read_text,
+}

@@ -5,10 +5,15 @@ CORPUS/rejects/rows-00000.parquet   file, line, reason, excerpt
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass
 
+import numpy as np
 import polars as pl
+import pyarrow as pa
 
+from leadsman.corpus.seen_ids import SeenIds
 from leadsman.errors import InputError
 from leadsman.files import Directory
 
@@ -42,12 +47,19 @@ class Rejects:
 
     Args:
         directory: the corpus they were meant for; ``None`` only counts.
+
+    Attributes:
+        count: rows and files that could not be used.
+        first: the first of them.
+        skipped: what was passed over though nothing is wrong with it, by reason.
     """
 
     def __init__(self, directory: Directory | None = None) -> None:
         self.directory = directory
         self.count = 0
         self.first: Reject | None = None
+        self.skipped: Counter[str] = Counter()
+        self._ids = SeenIds()
         self._pending: list[Reject] = []
         self._files = 0
 
@@ -64,6 +76,34 @@ class Rejects:
             self._pending.append(reject)
             if len(self._pending) >= _ROWS_A_FILE:
                 self.flush()
+
+    def begin_source(self) -> None:
+        """Ids must be unique within a source, not across sources."""
+        self._ids = SeenIds()
+
+    def skip(self, reason: str) -> None:
+        """Count something that is no document, and no fault."""
+        self.skipped[reason] += 1
+
+    def unique(
+        self, batch: pa.RecordBatch, numbers: Sequence[int], file: str
+    ) -> Iterator[pa.RecordBatch]:
+        """The rows of a batch whose ids were not seen before; the others are quarantined.
+
+        Args:
+            batch: with ``id``.
+            numbers: line or row of each in the file, 1-based.
+            file: where they stand.
+        """
+        fresh = self._ids.add(batch.column("id"))
+        if fresh.all():
+            yield batch
+            return
+        for row in np.flatnonzero(~fresh).tolist():
+            repeated = batch.column("id")[row].as_py()
+            self.add(file, numbers[row], f"the id {repeated!r} was there before")
+        if fresh.any():
+            yield batch.filter(pa.array(fresh))
 
     def flush(self) -> None:
         """Write what is still in memory."""

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
+import os
 from collections.abc import Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +37,7 @@ def write_corpus(
     *,
     source: str | None = None,
     shard_bytes: int = SHARD_BYTES,
+    progress: Directory | None = None,
 ) -> Corpus:
     """Write documents as a corpus.
 
@@ -42,6 +47,8 @@ def write_corpus(
             ``source`` and metadata. A missing id becomes ``SOURCE/NUMBER``.
         source: name for documents that have no ``source``.
         shard_bytes: text in a shard; a longer document gets a shard of its own.
+        progress: keeps a note of each finished shard; with notes of a run on the same documents
+            that was killed, only the rest is written.
 
     Raises:
         InputError: a document without text, columns that change on the way, or a full disk.
@@ -53,7 +60,7 @@ def write_corpus(
     """
     directory = Directory(str(path))
     directory.remove(MANIFEST)
-    shards = ShardWriter(directory, shard_bytes=shard_bytes)
+    shards = ShardWriter(directory, shard_bytes=shard_bytes, progress=progress)
     number = 0
     for batch in _as_batches(documents):
         shards.add(core_columns(batch, source=source, first_number=number))
@@ -97,10 +104,17 @@ class ShardWriter:
         directory: where the shards go.
         shard_bytes: text in a shard.
         first: number of the first shard, for its name.
+        progress: keeps a note of each finished shard; documents of shards that it has notes of
+            are passed over.
     """
 
     def __init__(
-        self, directory: Directory, *, shard_bytes: int = SHARD_BYTES, first: int = 0
+        self,
+        directory: Directory,
+        *,
+        shard_bytes: int = SHARD_BYTES,
+        first: int = 0,
+        progress: Directory | None = None,
     ) -> None:
         if shard_bytes < 1:
             raise InputError(f"must be at least 1, not {shard_bytes}", column="shard_bytes")
@@ -109,12 +123,17 @@ class ShardWriter:
         self.first = first
         self.schema: dict[str, str] = {name: str(kind) for name, kind in CORE_TYPES.items()}
         self._arrow_schema: pa.Schema | None = None
-        self._shards: list[Shard] = []
         self._open: _OpenShard | None = None
+        self._progress = progress
+        self._shards = [] if progress is None else _noted_shards(progress)
+        self._written = sum(shard.documents for shard in self._shards)
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Add documents; the batch has the columns of a corpus (see :func:`core_columns`)."""
         batch = self._with_schema(batch)
+        passed = min(self._written, batch.num_rows)
+        self._written -= passed
+        batch = batch.slice(passed)
         lengths = TextColumn.of(batch.column("text")).lengths
         start = 0
         while start < batch.num_rows:
@@ -157,17 +176,36 @@ class ShardWriter:
         name = f"shard-{self.first + len(self._shards):05d}.parquet"
         data = self._open.close()
         self.directory.write(name, data)
-        self._shards.append(
-            Shard(
-                name=name,
-                documents=self._open.documents,
-                text_bytes=self._open.text_bytes,
-                file_bytes=len(data),
-                sha256=hashlib.sha256(data).hexdigest(),
-                sources=dict(sorted(self._open.sources.items())),
-            )
+        shard = Shard(
+            name=name,
+            documents=self._open.documents,
+            text_bytes=self._open.text_bytes,
+            file_bytes=len(data),
+            sha256=hashlib.sha256(data).hexdigest(),
+            sources=dict(sorted(self._open.sources.items())),
         )
+        if self._progress is not None:
+            self._progress.write_json(_note(len(self._shards)), shard.to_dict())
+        self._shards.append(shard)
         self._open = None
+
+
+def _note(number: int) -> str:
+    return f"shards/{number:05d}.json"
+
+
+def _noted_shards(progress: Directory) -> list[Shard]:
+    """The finished shards, up to the first without a note."""
+    shards: list[Shard] = []
+    while progress.exists(_note(len(shards))):
+        shards.append(Shard.from_dict(json.loads(progress.read(_note(len(shards))))))
+    return shards
+
+
+@cache
+def _encoders() -> ThreadPoolExecutor:
+    """Threads that compress row groups while the next are read."""
+    return ThreadPoolExecutor(len(os.sched_getaffinity(0)), "leadsman-encode")
 
 
 class _OpenShard:
@@ -180,6 +218,7 @@ class _OpenShard:
         self._pending: list[pa.RecordBatch] = []
         self._pending_bytes = 0
         self._buffer = io.BytesIO()
+        self._encoding: Future[None] | None = None
         self._writer = pq.ParquetWriter(
             self._buffer,
             schema,
@@ -199,15 +238,24 @@ class _OpenShard:
         if self._pending_bytes >= ROW_GROUP_BYTES:
             self._flush()
 
-    def close(self) -> bytes:
+    def close(self) -> memoryview:
         self._flush()
+        self._wait()
         self._writer.close()
-        return self._buffer.getvalue()
+        return self._buffer.getbuffer()
 
     def _flush(self) -> None:
         if self._pending:
-            self._writer.write_table(pa.Table.from_batches(self._pending))
+            self._wait()
+            table = pa.Table.from_batches(self._pending)
+            self._encoding = _encoders().submit(self._writer.write_table, table)
             self._pending, self._pending_bytes = [], 0
+
+    def _wait(self) -> None:
+        if self._encoding is not None:
+            self._encoding.result()
+            self._encoding = None
+            pa.default_memory_pool().release_unused()
 
 
 def source_extents(batch: pa.RecordBatch) -> dict[str, Extent]:

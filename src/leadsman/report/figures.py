@@ -1,258 +1,235 @@
-"""The plots of a report. Colours are Okabe and Ito's, told apart by every kind of eye."""
+"""The plots of a report, as data for ``charts.js``.
+
+Colours are numbers into a palette of the page (one for light, one for dark) made after Okabe and
+Ito's; what colour says, shape or dash says too.
+"""
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import Any
 
-import plotly.graph_objects as go
 import polars as pl
 
+from leadsman.humanize import count
 from leadsman.report.read import Findings
 
-ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE, GREY = (
-    "#E69F00",
-    "#56B4E9",
-    "#009E73",
-    "#F0E442",
-    "#0072B2",
-    "#D55E00",
-    "#CC79A7",
-    "#888888",
-)
+BLUE, ORANGE, GREEN, PURPLE, GREY, SKY, VERMILION, VIOLET = range(8)
 MIXTURE_COLOURS = {"natural": ORANGE, "uniform": SKY, "selected": GREEN}
-SOURCE_COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION, YELLOW, GREY)
-_MORE = (BLUE, VERMILION, PURPLE, YELLOW)
+_MORE = (BLUE, VERMILION, PURPLE, VIOLET, GREY)
+_SHAPES = {"natural": "square", "uniform": "triangle", "selected": "circle"}
+_DASHES = {"natural": "6 4", "uniform": "2 3", "selected": "none"}
+_OTHER_SHAPES = ("diamond", "circle", "square", "triangle")
+_OTHER_DASHES = ("8 3 2 3", "none", "6 4", "2 3")
+MAX_CURVE_POINTS = 120
+
+Spec = dict[str, Any]
 
 
-def colour_of(mixture: str, position: int = 0) -> str:
-    """The colour of a mixture; unknown names take the next free one."""
-    return MIXTURE_COLOURS.get(mixture, _MORE[position % len(_MORE)])
+def looks_of(findings: Findings) -> dict[str, tuple[int, str, str]]:
+    """Colour, marker and dash of each mixture; unknown names take the next free ones."""
+    names = set(findings.stages.get("mixtures", {}).get("by_source", {}))
+    for table in (findings.runs, findings.candidates):
+        if "mixture" in table.columns:
+            names |= set(table["mixture"].drop_nulls().to_list())
+    looks = {
+        name: (
+            _MORE[position % len(_MORE)],
+            _OTHER_SHAPES[position % len(_OTHER_SHAPES)],
+            _OTHER_DASHES[position % len(_OTHER_DASHES)],
+        )
+        for position, name in enumerate(sorted(names - set(MIXTURE_COLOURS)))
+    }
+    for name, colour in MIXTURE_COLOURS.items():
+        looks[name] = (colour, _SHAPES[name], _DASHES[name])
+    return looks
 
 
-def forecast_figure(findings: Findings) -> go.Figure:
+def unit_of(y: str) -> str:
+    """What a result is measured in, for an axis."""
+    kind, _, name = y.partition(".")
+    known = {"bpb": "bits per byte", "loss": "nats per token", "score": "score"}
+    return f"{known[kind]} on {name}" if kind in known and name else y
+
+
+def _proxies(findings: Findings) -> pl.DataFrame:
+    runs = findings.runs
+    if runs.is_empty() or "mixture" not in runs.columns or findings.plan["y"] not in runs.columns:
+        return pl.DataFrame()
+    return runs.filter(
+        pl.col("role") == "proxy", pl.col("status") == "finished", pl.col("mixture").is_not_null()
+    ).sort("mixture", "flops")
+
+
+def forecast_figure(findings: Findings) -> Spec:
     """Soundings, the forecast with its intervals, and what the runs really gave."""
-    figure = go.Figure()
-    plan = findings.plan
-    y = plan["y"]
-    chosen = plan["chosen"]["recipe"]["mixture"]["name"]
-    for position, curve in enumerate(findings.stages["forecast"]["curves"]):
-        colour = colour_of(curve["mixture"], position)
-        if curve["mixture"] == chosen:
-            _band(figure, curve, colour)
-        figure.add_scatter(
-            x=curve["flops"],
-            y=curve["median"],
-            mode="lines",
-            line={"color": colour, "dash": "dot", "width": 2},
-            name=f"{curve['mixture']}: forecast",
-            legendgroup=curve["mixture"],
+    plan, series = findings.plan, []
+    y, chosen = plan["y"], plan["chosen"]["recipe"]["mixture"]["name"]
+    curves = findings.stages["forecast"]["curves"]
+    looks = looks_of(findings)
+    for curve in curves:
+        name = curve["mixture"]
+        colour, _, dash = looks[name]
+        if name == chosen:
+            for level, opacity in (("0.95", 0.13), ("0.5", 0.24)):
+                low, high = zip(*curve["intervals"][level], strict=True)
+                series.append(
+                    series_of("band", f"{name}: {100 * float(level):.0f} % interval", colour)
+                    | {"x": curve["flops"], "lo": low, "hi": high, "opacity": opacity}
+                )
+        series.append(
+            series_of("line", f"{name}: forecast", colour)
+            | {"x": curve["flops"], "y": curve["median"], "dash": dash, "width": 2.2}
         )
-    proxies = findings.runs.filter(pl.col("role") == "proxy", pl.col("status") == "finished")
-    for position, ((mixture,), group) in enumerate(
-        proxies.sort("mixture").group_by("mixture", maintain_order=True)
-    ):
-        figure.add_scatter(
-            x=group["flops"].to_list(),
-            y=group[y].to_list(),
-            mode="markers",
-            marker={
-                "color": colour_of(str(mixture), position),
-                "size": [5 + 2 * rank for rank in _rank(group["params"].to_list())],
-                "line": {"width": 0.5, "color": "rgba(120,120,120,0.9)"},
-            },
-            name=f"{mixture}: soundings",
-            legendgroup=str(mixture),
-            customdata=group.select("params", "tokens").rows(),
-            hovertemplate="%{customdata[0]:,} params, %{customdata[1]:,} tokens<br>"
-            "%{y:.4f}<extra>%{fullData.name}</extra>",
+    proxies = _proxies(findings)
+    sizes = sorted(set(proxies["params"].to_list())) if len(proxies) else []
+    for (name,), group in proxies.group_by("mixture", maintain_order=True) if sizes else ():
+        colour, shape, _ = looks[str(name)]
+        series.append(
+            series_of("dots", f"{name}: small runs", colour)
+            | {
+                "shape": shape,
+                "x": group["flops"].to_list(),
+                "y": group[y].to_list(),
+                "size": [3 + sizes.index(each) for each in group["params"]],
+                "text": [
+                    f"{count(row['params'])} parameters, {count(row['tokens'])} tokens: "
+                    f"{row[y]:.4f}"
+                    for row in group.iter_rows(named=True)
+                ],
+            }
         )
-    for score in findings.track_record:
+    series += _outcomes(findings)
+    return {
+        "title": "What the small runs say about the real one",
+        "detail": "Each mark is a small run, larger for larger models. The lines are the forecast "
+        "for the chosen model size; the band belongs to the chosen mixture.",
+        "alt": f"{unit_of(y)} against training compute: small runs, forecast with intervals"
+        + (", and the real results" if findings.register.scores else ""),
+        "height": 400,
+        "x": {"title": "training compute (FLOPs)", "log": True, "format": "power"},
+        "y": {"title": f"{unit_of(y)}, lower is better"},
+        "series": series,
+    }
+
+
+def _outcomes(findings: Findings) -> list[Spec]:
+    found = []
+    for score in findings.register.scores:
         row = findings.run(score.forecast.id)
-        low, high = score.forecast.intervals["0.95"]
-        figure.add_scatter(
-            x=[row["flops"]],
-            y=[score.actual],
-            mode="markers",
-            marker={
-                "symbol": "star",
-                "size": 15,
-                "color": colour_of(row["mixture"]),
-                "line": {"width": 1.2, "color": "#444"},
-            },
-            name=f"{row['mixture']}: the real run",
-            legendgroup=row["mixture"],
-            hovertemplate=f"actual {score.actual:.4f}<br>forecast {score.forecast.median:.4f} "
-            f"[{low:.4f}, {high:.4f}]<extra>%{{fullData.name}}</extra>",
-        )
-    figure.update_xaxes(type="log", title="training compute (FLOPs)", exponentformat="power")
-    figure.update_yaxes(title=f"{_target_name(y)} (bits per byte, lower is better)")
-    return _styled(figure, "What the soundings say about the real run", height=520)
-
-
-def _band(figure: go.Figure, curve: dict[str, Any], colour: str) -> None:
-    red, green, blue = (int(colour[start : start + 2], 16) for start in (1, 3, 5))
-    for level, alpha in (("0.95", 0.14), ("0.5", 0.24)):
-        low, high = zip(*curve["intervals"][level], strict=True)
-        figure.add_scatter(
-            x=[*curve["flops"], *reversed(curve["flops"])],
-            y=[*high, *reversed(low)],
-            fill="toself",
-            fillcolor=f"rgba({red},{green},{blue},{alpha})",
-            line={"width": 0},
-            hoverinfo="skip",
-            name=f"{curve['mixture']}: {float(level):.0%} interval",
-            legendgroup=curve["mixture"],
-        )
-
-
-def score_figure(findings: Findings) -> go.Figure:
-    """Each forecast as nested intervals, with the actual result on it."""
-    figure = go.Figure()
-    names = []
-    for score in reversed(findings.track_record):
-        row = findings.run(score.forecast.id)
-        name = f"{row['role']}: {row['mixture']} mixture"
-        names.append(name)
-        colour = colour_of(row["mixture"])
-        for level, width in (("0.95", 6), ("0.8", 12), ("0.5", 20)):
-            low, high = score.forecast.intervals[level]
-            figure.add_scatter(
-                x=[low, high],
-                y=[name, name],
-                mode="lines",
-                line={"color": colour, "width": width},
-                opacity={"0.95": 0.35, "0.8": 0.55, "0.5": 0.8}[level],
-                showlegend=False,
-                hovertemplate=f"{float(level):.0%} interval [{low:.4f}, {high:.4f}]<extra></extra>",
+        if row.get("flops") and score.forecast.y == findings.plan["y"]:
+            low, high = score.forecast.intervals["0.95"]
+            text = f"{score.actual:.4f}, forecast {score.forecast.median:.4f}"
+            text += f" ({low:.4f} to {high:.4f})"
+            found.append(
+                series_of("dots", "the real runs", GREY)
+                | {"shape": "star", "hollow": True, "x": [row["flops"]], "y": [score.actual]}
+                | {"size": [9], "text": [f"{row.get('mixture', '')}: {text}"]}
             )
-        figure.add_scatter(
-            x=[score.actual],
-            y=[name],
-            mode="markers",
-            marker={
-                "symbol": "star",
-                "size": 17,
-                "color": "#ffffff",
-                "line": {"width": 2, "color": "#222222"},
+    return found
+
+
+def isoflop_figure(findings: Findings) -> Spec | None:
+    """Results against size at equal compute, small runs below and the forecast for the budget."""
+    plan = findings.plan
+    chosen, y = plan["chosen"]["recipe"]["mixture"]["name"], plan["y"]
+    proxies = _proxies(findings)
+    if proxies.is_empty():
+        return None
+    own = proxies.filter(pl.col("mixture") == chosen).sort("flops")
+    series: list[Spec] = []
+    levels = [list(rows) for _, rows in groupby(own.iter_rows(named=True), _level)]
+    levels = [rows for rows in levels if len({row["params"] for row in rows}) > 2]
+    for position, rows in enumerate(levels[-6:]):
+        rows.sort(key=lambda row: row["params"])
+        dash = ("2 3", "6 4", "8 3 2 3", "4 2", "10 3", "none")[position % 6]
+        colour = (SKY, PURPLE, ORANGE, VIOLET, BLUE, VERMILION)[position % 6]
+        results = [(row["params"], row["tokens"], row[y]) for row in rows]
+        name = f"small runs of {rows[0]['flops']:.1e} FLOPs"
+        series.append(_above_best(results, name, colour) | {"dash": dash, "width": 1.8})
+    options = [plan["chosen"], plan["naive"], *plan["alternatives"]]
+    options = [each for each in options if each["recipe"]["mixture"]["name"] == chosen]
+    options.sort(key=params_of)
+    if len(options) < 2 and not series:
+        return None
+    results = [
+        (params_of(each), each["recipe"]["tokens"], each["forecast"]["median"]) for each in options
+    ]
+    name = f"forecast for {plan['budget_flops']:.1e} FLOPs"
+    series.append(_above_best(results, name, GREEN) | {"width": 3})
+    return {
+        "title": "Which size at equal compute",
+        "detail": f"The {chosen} mixture. Each line spends the same compute on other sizes: to the "
+        "left more tokens, to the right more parameters. Its best size is at zero.",
+        "alt": "How much worse than the best size each size is, one line a level of compute",
+        "height": 300,
+        "x": {"title": "parameters (non-embedding)", "log": True, "format": "si"},
+        "y": {"title": f"{unit_of(y)}: above the best at the same compute (%)", "zero": True},
+        "series": series,
+    }
+
+
+def _above_best(results: list[tuple[float, float, float]], name: str, colour: int) -> Spec:
+    """(params, tokens, result) of equal compute, as per cent above the best of them."""
+    best = min(result for _, _, result in results)
+    return series_of("line", name, colour) | {
+        "x": [params for params, _, _ in results],
+        "y": [100 * (result / best - 1) for _, _, result in results],
+        "text": [
+            f"{count(params)} parameters, {count(tokens)} tokens: {result:.4f}"
+            for params, tokens, result in results
+        ],
+    }
+
+
+def _level(row: dict[str, Any]) -> int:
+    from math import log2
+
+    return round(log2(row["flops"]))
+
+
+def pareto_figure(findings: Findings) -> Spec | None:
+    """Cost against quality, as the plan found it."""
+    points = findings.plan.get("pareto") or []
+    if len(points) < 2:
+        return None
+    cost = "money" if all(point.get("money") for point in points) else "flops"
+    currency = (findings.plan.get("cost") or {}).get("currency") or "money"
+    x = [point[cost] for point in points]
+    return {
+        "title": "What more or less money would buy" if cost == "money" else "Cost against quality",
+        "detail": "The best choice at each cost; nothing weighed is both cheaper and better.",
+        "alt": "Pareto front of cost and forecast quality, with 80 % intervals",
+        "x": {
+            "title": f"cost ({currency})" if cost == "money" else "training compute (FLOPs)",
+            "log": True,
+            "format": "si" if cost == "money" else "power",
+        },
+        "y": {"title": f"{unit_of(findings.plan['y'])}, lower is better"},
+        "series": [
+            series_of("band", "80 % interval", GREEN)
+            | {"x": x, "lo": [p["low"] for p in points], "hi": [p["high"] for p in points]},
+            series_of("line", "best choice", GREEN)
+            | {
+                "x": x,
+                "y": [point["median"] for point in points],
+                "text": [
+                    f"{point['median']:.4f}: {count(point['params'])} parameters, "
+                    f"{count(point['tokens'])} tokens, {point['mixture']}"
+                    for point in points
+                ],
             },
-            showlegend=False,
-            hovertemplate=f"actual {score.actual:.4f}<extra></extra>",
-        )
-    figure.update_xaxes(
-        title="bits per byte on the target (bars: 50, 80 and 95 % intervals; star: actual)"
-    )
-    figure.update_yaxes(categoryorder="array", categoryarray=names)
-    return _styled(figure, "Forecast and outcome", height=150 + 70 * len(names))
+        ],
+    }
 
 
-def mixture_figure(findings: Findings) -> go.Figure:
-    """Where each mixture's tokens come from."""
-    mixtures: dict[str, dict[str, float]] = findings.stages["mixtures"]["by_source"]
-    sources = sorted({source for shares in mixtures.values() for source in shares})
-    figure = go.Figure()
-    for position, source in enumerate(sources):
-        shares = [100 * mixtures[name].get(source, 0.0) for name in mixtures]
-        figure.add_bar(
-            y=list(mixtures),
-            x=shares,
-            orientation="h",
-            name=source,
-            marker_color=SOURCE_COLOURS[position % len(SOURCE_COLOURS)],
-            text=[f"{share:.0f} %" if share >= 6 else "" for share in shares],
-            textposition="inside",
-            insidetextanchor="middle",
-            textfont={"color": "#111"},
-            hovertemplate="%{x:.1f} % " + source + "<extra></extra>",
-        )
-    figure.update_layout(barmode="stack")
-    figure.update_xaxes(title="share of training tokens (%)", range=[0, 100])
-    return _styled(figure, "Mixtures by source", height=150 + 60 * len(mixtures))
+def params_of(option: dict[str, Any]) -> int:
+    """Non-embedding parameters of an option of the plan."""
+    from leadsman.runs import ModelShape
+
+    return ModelShape(**option["recipe"]["shape"]).non_embedding_params
 
 
-def sources_figure(findings: Findings) -> go.Figure:
-    """What became of each source's bytes."""
-    sources = findings.stages["prepare"]["sources"]
-    names = [source["name"] for source in sources]
-    figure = go.Figure()
-    for key, label, colour in (
-        ("kept_bytes", "kept", GREEN),
-        ("duplicate_bytes", "duplicates", ORANGE),
-        ("contaminated_bytes", "copies of the target", VERMILION),
-    ):
-        figure.add_bar(
-            y=names,
-            x=[source[key] / 1e6 for source in sources],
-            orientation="h",
-            name=label,
-            marker_color=colour,
-            hovertemplate="%{x:.2f} MB " + label + "<extra>%{y}</extra>",
-        )
-    figure.update_layout(barmode="stack")
-    figure.update_xaxes(title="readable text (MB)")
-    figure.update_yaxes(autorange="reversed")
-    return _styled(figure, "What was kept and what was dropped", height=150 + 42 * len(names))
-
-
-def curves_figure(findings: Findings) -> go.Figure:
-    """Training loss of every run."""
-    figure = go.Figure()
-    shown: set[str] = set()
-    for row in findings.runs.sort("role", "flops").iter_rows(named=True):
-        curve = _smoothed(findings.curves[row["id"]])
-        if curve.is_empty():
-            continue
-        real = row["role"] != "proxy"
-        label = f"{row['mixture']}: {'the real run' if real else 'soundings'}"
-        figure.add_scatter(
-            x=curve["tokens"].to_list(),
-            y=curve["loss"].to_list(),
-            mode="lines",
-            line={"color": colour_of(row["mixture"]), "width": 2.4 if real else 0.9},
-            opacity=1.0 if real else 0.45,
-            name=label,
-            legendgroup=label,
-            showlegend=label not in shown,
-            hovertemplate=f"{row['params']:,} params<br>%{{x:,}} tokens: %{{y:.3f}}<extra></extra>",
-        )
-        shown.add(label)
-    figure.update_xaxes(type="log", title="training tokens")
-    figure.update_yaxes(title="training loss (nats per token)")
-    return _styled(figure, "Loss curves (averaged over a twentieth of the way so far)", height=480)
-
-
-def _smoothed(curve: pl.DataFrame, width: float = 0.05) -> pl.DataFrame:
-    """Means over stretches of equal width in log tokens: what a log axis can show."""
-    if curve.is_empty():
-        return curve
-    return (
-        curve.with_columns(stretch=(pl.col("tokens").log() / width).floor())
-        .group_by("stretch")
-        .agg(pl.col("tokens").mean(), pl.col("loss").mean())
-        .sort("stretch")
-    )
-
-
-def _rank(values: list[float]) -> list[int]:
-    order = sorted(set(values))
-    return [order.index(value) for value in values]
-
-
-def _target_name(y: str) -> str:
-    return y.partition(".")[2] or y
-
-
-def _styled(figure: go.Figure, title: str, *, height: int) -> go.Figure:
-    """House style; legends stand below the plot, never on the data."""
-    figure.update_layout(
-        title={"text": title, "x": 0, "xref": "paper", "font": {"size": 17}},
-        height=height,
-        margin={"l": 20, "r": 20, "t": 54, "b": 20},
-        legend={"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"family": "system-ui, sans-serif", "size": 13},
-        hoverlabel={"font": {"family": "system-ui, sans-serif"}},
-    )
-    figure.update_xaxes(automargin=True, gridcolor="rgba(128,128,128,0.25)", zeroline=False)
-    figure.update_yaxes(automargin=True, gridcolor="rgba(128,128,128,0.25)", zeroline=False)
-    return figure
+def series_of(kind: str, name: str, colour: int) -> Spec:
+    """The beginning of a series: kind, name in the legend, colour."""
+    return {"kind": kind, "name": name, "color": colour}

@@ -3,7 +3,7 @@
     LEDGER/runs/RUN_ID/run.json        written last: a run without it does not exist
                        curve.parquet   step, tokens, loss (nats per token), lr
                        scores.parquet  per-item results, where an evaluator kept them
-           forecasts/, scores/         see :mod:`leadsman.runs.registered`
+           registry/                   forecasts and scores (:mod:`leadsman.runs.registered_book`)
 
 Every file is written under a temporary name and renamed (:mod:`leadsman.files`), so a
 process killed at any moment leaves either the whole run or none of it.
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import PurePosixPath
 
 import duckdb
@@ -21,6 +22,7 @@ import polars as pl
 from leadsman.errors import InputError
 from leadsman.files import Directory
 from leadsman.runs.registered import ForecastScore, RegisteredForecast
+from leadsman.runs.registered_book import ForecastBook
 from leadsman.runs.run import Run
 
 
@@ -121,41 +123,26 @@ class Ledger:
         finally:
             connection.close()
 
+    @cached_property
+    def book(self) -> ForecastBook:
+        """The register of forecasts: written before their runs, scored after, chained by hash."""
+        return ForecastBook(self)
+
     def register(self, forecast: RegisteredForecast) -> RegisteredForecast:
         """Store a forecast before its run; the one stored first stands and is returned.
 
         Raises:
             InputError: the run is already in the ledger, so this would be no forecast.
         """
-        name = f"forecasts/{forecast.id}.json"
-        if self.directory.exists(name):
-            return self._forecast(name)
-        if forecast.id in self:
-            raise InputError(
-                f"run {forecast.id} is already done; a forecast is registered before its run",
-                file=self.location,
-            )
-        self.directory.write_json(name, forecast.to_dict())
-        return self._forecast(name)
+        return self.book.register(forecast)
 
     def forecasts(self) -> list[RegisteredForecast]:
-        """Every registered forecast, in order of registration."""
-        names = [PurePosixPath(path).name for path in self.directory.glob("forecasts/*.json")]
-        stored = [self._forecast(f"forecasts/{name}") for name in names]
-        return sorted(stored, key=lambda forecast: (forecast.created, forecast.id))
+        """The registered forecast of each run, in order of registration."""
+        return [forecast for _, forecast in self.book.forecasts().values()]
 
     def track_record(self) -> list[ForecastScore]:
-        """Every registered forecast whose run is finished, scored; stored beside the forecasts."""
-        scores = []
-        for forecast in self.forecasts():
-            if forecast.id in self and self.get(forecast.id).status == "finished":
-                score = ForecastScore.of(forecast, self.get(forecast.id).row()[forecast.y])
-                self.directory.write_json(f"scores/{forecast.id}.json", score.to_dict())
-                scores.append(score)
-        return scores
-
-    def _forecast(self, name: str) -> RegisteredForecast:
-        return RegisteredForecast.from_dict(json.loads(self.directory.read(name)))
+        """Score every registered forecast whose run is finished; scores are written down once."""
+        return self.book.score()
 
     def _curves(self) -> pl.DataFrame:
         frames = [self.curve(run_id).with_columns(id=pl.lit(run_id)) for run_id in self.ids()]

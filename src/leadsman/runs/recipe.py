@@ -10,11 +10,18 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Literal
 
 from leadsman.errors import InputError
+from leadsman.runs.batches import BatchPlan
 from leadsman.runs.shape import ModelShape
+
+MODEL_VERSION = 1
+"""Raised whenever the decoder, its initial values or the rates by width change: the same recipe
+then gives another model and must have another id. A test holds the number to what it stands for.
+"""
 
 
 @dataclass(frozen=True)
@@ -55,19 +62,74 @@ class Mixture:
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """Learning rate over a run.
+    """Learning rate and batch size over a run; the equations are in :mod:`leadsman.train.schedule`.
 
     Attributes:
-        name: ``wsd`` (warm up, stay, decay), ``cosine`` or ``constant``.
-        warmup_tokens: tokens of linear warm-up from zero.
-        decay_fraction: share of all tokens spent in the final decay (``wsd`` only).
-        final_lr_ratio: learning rate at the end, as a share of the peak.
+        name: ``wsd`` (warm up, stay, decay), ``power``, ``cosine`` or ``constant``.
+        warmup_tokens: tokens of linear warm-up.
+        start_lr_ratio: learning rate the warm-up begins at, as a share of the peak; zero, or for a
+            continued run the rate the first one ended with.
+        decay_fraction: share of all tokens spent in the final decay (``wsd`` and ``power``).
+        final_lr_ratio: learning rate at the end, as a share of the rate before the decay.
+        power_amplitude, power_exponent: of the ``power`` schedule; the batch is counted in
+            sequences of 4,096 tokens, as in its paper.
+        ramp_start_tokens: batch of the first step; 0 is the full batch from the start.
+        ramp_tokens: tokens over which the batch grows to ``batch_tokens`` by doublings.
+
+    Raises:
+        InputError: a share outside [0, 1], or a ramp that does not say both its numbers.
     """
 
-    name: Literal["wsd", "cosine", "constant"] = "wsd"
+    name: Literal["wsd", "power", "cosine", "constant"] = "wsd"
     warmup_tokens: int = 0
+    start_lr_ratio: float = 0.0
     decay_fraction: float = 0.2
     final_lr_ratio: float = 0.0
+    power_amplitude: float = 4.6
+    power_exponent: float = -0.51
+    ramp_start_tokens: int = 0
+    ramp_tokens: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("start_lr_ratio", "decay_fraction", "final_lr_ratio"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(
+                    f"must be from 0 to 1, not {getattr(self, name)}", column=f"schedule.{name}"
+                )
+        if (self.ramp_start_tokens > 0) != (self.ramp_tokens > 0):
+            raise InputError(
+                "a batch ramp needs both ramp_start_tokens and ramp_tokens",
+                column="schedule.ramp_tokens",
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Packing:
+    """How documents become training sequences.
+
+    Attributes:
+        name: ``stream`` (windows of the token stream, attention sees all of it), ``documents``
+            (the same windows, attention stays within a document) or ``buckets`` (sequences of
+            one document each, of power-of-two lengths: dataset decomposition).
+        curriculum: for buckets, in which order lengths come within a cycle.
+        cycle_tokens: for buckets, tokens of a cycle; every cycle holds all lengths in proportion.
+        shortest: for buckets, the shortest length; shorter remainders are not trained on.
+
+    Raises:
+        InputError: buckets without a cycle.
+    """
+
+    name: Literal["stream", "documents", "buckets"] = "stream"
+    curriculum: Literal["natural", "grow-linear", "grow-p2", "grow-p100", "shrink-p100"] = "natural"
+    cycle_tokens: int = 0
+    shortest: int = 16
+
+    def __post_init__(self) -> None:
+        if self.name == "buckets" and self.cycle_tokens < 1:
+            raise InputError(
+                "buckets need cycle_tokens, an eighth of the run's tokens, say",
+                column="packing.cycle_tokens",
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,13 +143,16 @@ class Recipe:
         tokens: training tokens, warm-up and decay included.
         batch_tokens: tokens in one optimizer step; a multiple of ``shape.seq_len``.
         lr: peak learning rate.
-        schedule: learning rate over the run.
+        schedule: learning rate and batch size over the run.
+        packing: how documents become sequences.
+        start: identity of the weights the run continues from (a hash); empty for a fresh start.
         optimizer: registered optimizer name.
         weight_decay: decoupled weight decay.
         grad_clip: global norm above which gradients are scaled down.
         methods: training methods switched on, by name, with their hyperparameters.
         precision: ``float32``, or ``bf16`` autocast.
         seed: of initialisation and data order.
+        model_version: of the decoder and its initial values (:data:`MODEL_VERSION`).
     """
 
     shape: ModelShape
@@ -97,12 +162,15 @@ class Recipe:
     batch_tokens: int
     lr: float
     schedule: Schedule = field(default_factory=Schedule)
+    packing: Packing = field(default_factory=Packing)
+    start: str = ""
     optimizer: str = "adamw"
     weight_decay: float = 0.1
     grad_clip: float = 1.0
     methods: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     precision: Literal["float32", "bf16"] = "float32"
     seed: int = 0
+    model_version: int = MODEL_VERSION
 
     def __post_init__(self) -> None:
         if self.batch_tokens < 1 or self.batch_tokens % self.shape.seq_len:
@@ -111,23 +179,40 @@ class Recipe:
                 f"{self.shape.seq_len}",
                 column="batch_tokens",
             )
-        if self.tokens < self.batch_tokens:
+        first = self.schedule.ramp_start_tokens or self.batch_tokens
+        if first % self.shape.seq_len:
             raise InputError(
-                f"{self.tokens} tokens are less than one batch of {self.batch_tokens}",
-                column="tokens",
+                f"{first} is not a multiple of the sequence length {self.shape.seq_len}",
+                column="schedule.ramp_start_tokens",
+            )
+        if self.tokens < first:
+            raise InputError(
+                f"{self.tokens} tokens are less than one batch of {first}", column="tokens"
             )
         if not 0 < self.lr < float("inf"):
             raise InputError(f"must be above zero, not {self.lr}", column="lr")
+        _ = self.batches  # raises if the ramp cannot be
+
+    @cached_property
+    def batches(self) -> BatchPlan:
+        """Batch size by step."""
+        start = self.schedule.ramp_start_tokens or self.batch_tokens
+        return BatchPlan(self.batch_tokens, start, self.schedule.ramp_tokens)
 
     @property
     def steps(self) -> int:
-        """Optimizer steps; ``tokens`` rounded down to whole batches."""
-        return self.tokens // self.batch_tokens
+        """Optimizer steps: as many whole batches as ``tokens`` hold."""
+        return self.batches.steps_within(self.tokens)
+
+    @property
+    def trained_tokens(self) -> int:
+        """Tokens in all steps: ``tokens`` rounded down to whole batches."""
+        return self.batches.tokens_at(self.steps)
 
     @property
     def flops(self) -> float:
         """Training compute in FLOPs, counted from the shape, attention included."""
-        return self.steps * self.batch_tokens * self.shape.train_flops_per_token
+        return self.trained_tokens * self.shape.train_flops_per_token
 
     @property
     def id(self) -> str:
@@ -144,6 +229,7 @@ class Recipe:
         plain = {name: getattr(self, name) for name in self.__dataclass_fields__}
         plain["shape"] = asdict(self.shape)
         plain["schedule"] = asdict(self.schedule)
+        plain["packing"] = asdict(self.packing)
         plain["mixture"] = {"name": self.mixture.name, "weights": dict(self.mixture.weights)}
         plain["methods"] = {name: dict(options) for name, options in sorted(self.methods.items())}
         return plain
@@ -155,10 +241,11 @@ class Recipe:
         Raises:
             InputError: a field is unknown, missing, or holds a value that cannot be.
         """
-        values = dict(plain)
+        values: dict[str, Any] = {"packing": {}, "model_version": 0} | dict(plain)
         try:
             values["shape"] = ModelShape(**values["shape"])
             values["schedule"] = Schedule(**values["schedule"])
+            values["packing"] = Packing(**values["packing"])
             values["mixture"] = Mixture(**values["mixture"])
             return cls(**values)
         except (KeyError, TypeError) as error:

@@ -1,7 +1,6 @@
-"""A forecast written down before its run, and its score after.
+"""A forecast as it is written down before its run, and its score after.
 
-LEDGER/forecasts/FORECAST_ID.json         written before; never changed
-       scores/FORECAST_ID.json            predicted, interval, actual, inside or not
+Where they are kept: :mod:`leadsman.runs.registered_book`.
 """
 
 from __future__ import annotations

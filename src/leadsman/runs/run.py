@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from leadsman.runs.recipe import Recipe
 
-RunStatus = Literal["finished", "failed"]
+RunStatus = Literal["finished", "failed", "stopped"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,8 +19,8 @@ class Run:
     Attributes:
         recipe: what was run; ``None`` for a run imported from elsewhere.
         id: the recipe's id, or the importer's name for it.
-        status: ``finished`` or ``failed``.
-        reason: why it failed, for a person.
+        status: ``finished``, ``failed``, or ``stopped`` early because it was hopeless.
+        reason: why it failed or was stopped, for a person.
         role: what it was for (``proxy``, ``final``, ``naive``, ``imported``, ...).
         losses: nats per token, by evaluation set.
         bpb: bits per byte, by evaluation set.
@@ -100,7 +100,7 @@ class Run:
             row |= {
                 "params": recipe.shape.non_embedding_params,
                 "total_params": recipe.shape.params,
-                "tokens": recipe.steps * recipe.batch_tokens,
+                "tokens": recipe.trained_tokens,
                 "flops": recipe.flops,
                 "mixture": recipe.mixture.name,
                 "lr": recipe.lr,

@@ -25,3 +25,14 @@ class Selector(Method, ABC):
     @abstractmethod
     def score(self, batch: pa.RecordBatch) -> npt.NDArray[np.float32]:
         """Score of each document in a batch with a ``text`` column, shape (n,)."""
+
+    def judge(
+        self, batch: pa.RecordBatch
+    ) -> tuple[npt.NDArray[np.float32], list[str | None] | None]:
+        """Scores as :meth:`score` gives them, and why, where the selector says.
+
+        Returns:
+            Scores, shape (n,), and a phrase for each document that has something against it
+            (``None`` for one that has not), or ``None`` altogether.
+        """
+        return self.score(batch), None

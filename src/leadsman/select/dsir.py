@@ -21,11 +21,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from leadsman.corpus import Corpus
+from leadsman.corpus.ngram_counts import Counts, hashed_counts, smoothed
 from leadsman.corpus.text import ngram_sums, texts
 from leadsman.errors import InputError, MethodError
 from leadsman.methods import Paper
 from leadsman.select.base import Selector
-from leadsman.select.features import Counts, hashed_counts, smoothed
 
 
 class DSIR(Selector):

@@ -12,6 +12,7 @@ from leadsman.errors import InputError
 from leadsman.select.policy import Policy, choose
 from leadsman.select.scores import read_scores
 from leadsman.select.selection import Selection
+from leadsman.select.tokens import TokenRate
 
 
 def explain_choice(raw: Corpus, selection: Selection, document: str) -> dict[str, Any]:
@@ -20,7 +21,7 @@ def explain_choice(raw: Corpus, selection: Selection, document: str) -> dict[str
     Returns:
         ``id, kept, source, score, rank`` (1 is the highest score), ``of`` (documents), ``key``
         (what was compared: the score, with noise if the policy draws) and ``cut`` (lowest key
-        chosen).
+        chosen), and ``reason`` if the selector gives one.
 
     Raises:
         InputError: there is no such document, or ``raw`` is not what was selected from.
@@ -29,13 +30,17 @@ def explain_choice(raw: Corpus, selection: Selection, document: str) -> dict[str
     if number is None:
         raise InputError(f"no document has the id {document!r}", file=raw.location)
     scores = read_scores(raw, selection.scores_key)
+    sources = scores.sources.to_numpy()
+    rate = TokenRate(**selection.token_rate) if selection.token_rate else None
     choice = choose(
         scores.values,
         scores.text_bytes,
         Policy(**selection.policy),
-        sources=scores.sources.to_numpy(),
+        tokens=rate.of(scores.text_bytes, sources) if rate else None,
+        sources=sources,
         seed=selection.seed,
     )
+    why = {} if scores.reasons is None else {"reason": scores.reasons[number]}
     return {
         "id": document,
         "kept": bool(choice.kept[number]),
@@ -45,4 +50,5 @@ def explain_choice(raw: Corpus, selection: Selection, document: str) -> dict[str
         "of": len(scores.values),
         "key": float(choice.keys[number]),
         "cut": float(np.min(choice.keys[choice.kept])),
+        **why,
     }

@@ -70,7 +70,7 @@ class NgramPerplexity(Selector):
                 f"documents",
                 file=target.location,
             )
-        self.model_ = NgramModel(self.n, tokens=counted)
+        self.model_ = NgramModel(self.n)
         for column in columns:
             self.model_.learn(column)
         return self

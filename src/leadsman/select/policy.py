@@ -29,14 +29,15 @@ Floats = npt.NDArray[np.float64]
 class Policy:
     """How scores become a choice.
 
-    Exactly one of ``fraction``, ``documents`` and ``text_bytes`` says how much to keep, except
-    under ``threshold``, which needs none.
+    Exactly one of ``fraction``, ``documents``, ``text_bytes`` and ``tokens`` says how much to
+    keep, except under ``threshold``, which needs none.
 
     Attributes:
         rule: ``top``, ``resample`` or ``threshold``.
         fraction: share of all text bytes to keep, in (0, 1].
         documents: number of documents to keep.
         text_bytes: bytes of text to keep.
+        tokens: tokens to keep; what a token is, :func:`choose` is told.
         threshold: lowest score kept (any rule).
         temperature: divides the scores before a draw (``resample``).
         effective_size: wanted effective sample size in documents; sets the temperature.
@@ -50,6 +51,7 @@ class Policy:
     fraction: float | None = None
     documents: int | None = None
     text_bytes: int | None = None
+    tokens: int | None = None
     threshold: float | None = None
     temperature: float = 1.0
     effective_size: float | None = None
@@ -60,11 +62,12 @@ class Policy:
             raise InputError(
                 f"must be top, resample or threshold, not {self.rule!r}", column="rule"
             )
-        amounts = {name: getattr(self, name) for name in ("fraction", "documents", "text_bytes")}
+        names = ("fraction", "documents", "text_bytes", "tokens")
+        amounts = {name: getattr(self, name) for name in names}
         given = {name: value for name, value in amounts.items() if value is not None}
         if len(given) > 1 or (not given and self.rule != "threshold"):
             raise InputError(
-                f"give exactly one of fraction, documents and text_bytes, not {len(given)}",
+                f"give exactly one of fraction, documents, text_bytes and tokens, not {len(given)}",
                 column="policy",
             )
         for name, value in given.items():
@@ -113,6 +116,7 @@ def choose(
     text_bytes: npt.NDArray[np.int64],
     policy: Policy,
     *,
+    tokens: npt.NDArray[np.int64] | None = None,
     sources: Sequence[str] | npt.NDArray[Any] | None = None,
     seed: int = 0,
 ) -> Choice:
@@ -122,6 +126,7 @@ def choose(
         scores: one a document, higher is better, shape (n,); minus infinity is never kept.
         text_bytes: size of each document, shape (n,).
         policy: what to do.
+        tokens: of each document, shape (n,); needed for an amount in tokens.
         sources: source of each document, shape (n,); needed for quotas.
         seed: of the noise under ``resample``.
 
@@ -145,10 +150,17 @@ def choose(
     if policy.rule == "resample":
         noise = np.random.default_rng(seed).gumbel(size=len(values))
         keys = values / temperature + noise
-    kept = _take(keys, values, text_bytes, policy, sources)
+    if policy.tokens is not None and tokens is None:
+        raise InputError("needs the tokens of each document", column="tokens")
+    sizes = text_bytes
+    if policy.documents is not None:
+        sizes = np.ones(len(values), np.int64)
+    elif policy.tokens is not None and tokens is not None:
+        sizes = tokens
+    kept = _take(keys, values, sizes, policy, sources)
     if not kept.any():
         raise InputError("no document passes; lower the threshold or raise the amount")
-    top = kept if keys is values else _take(values, values, text_bytes, policy, sources)
+    top = kept if keys is values else _take(values, values, sizes, policy, sources)
     return Choice(
         kept=kept,
         temperature=temperature,
@@ -193,7 +205,7 @@ def temperature_for(scores: Floats, wanted: float) -> float:
 def _take(
     keys: Floats,
     scores: Floats,
-    text_bytes: npt.NDArray[np.int64],
+    sizes: npt.NDArray[np.int64],
     policy: Policy,
     sources: Sequence[str] | npt.NDArray[Any] | None,
 ) -> npt.NDArray[np.bool_]:
@@ -203,8 +215,7 @@ def _take(
     # Ties go to the earlier document, so that the choice does not depend on the sort.
     order = np.argsort(-keys, kind="stable")
     order = order[allowed[order]]
-    sizes = np.ones(len(keys), np.int64) if policy.documents is not None else text_bytes
-    amount = _amount(policy, text_bytes)
+    amount = _amount(policy, sizes)
     for source, share in sorted(policy.quotas.items()):
         if sources is None or source not in set(np.asarray(sources).tolist()):
             raise InputError(f"there is no source {source!r}", column="quotas")
@@ -222,9 +233,8 @@ def _take(
     return kept
 
 
-def _amount(policy: Policy, text_bytes: npt.NDArray[np.int64]) -> float | None:
-    if policy.documents is not None:
-        return float(policy.documents)
-    if policy.text_bytes is not None:
-        return float(policy.text_bytes)
-    return None if policy.fraction is None else policy.fraction * float(text_bytes.sum())
+def _amount(policy: Policy, sizes: npt.NDArray[np.int64]) -> float | None:
+    for given in (policy.documents, policy.text_bytes, policy.tokens):
+        if given is not None:
+            return float(given)
+    return None if policy.fraction is None else policy.fraction * float(sizes.sum())

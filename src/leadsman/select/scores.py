@@ -1,6 +1,7 @@
 """Scores beside the shards: one sidecar file a shard, never a rewrite of the shard.
 
-    CORPUS/scores/KEY/shard-00000.parquet   score float32, text_bytes int64, source string
+    CORPUS/scores/KEY/shard-00000.parquet   score float32, text_bytes int64, source string,
+                                            and reason string, if the selector gives reasons
 
 KEY is a hash of the selector, its hyperparameters and what it was fitted on, so scores are
 computed once for any number of policies, and a killed job continues.
@@ -37,11 +38,13 @@ class Scores:
         values: float32, shape (documents,).
         text_bytes: int64, shape (documents,).
         sources: name of each document's source, shape (documents,).
+        reasons: why each scores as it does; ``None`` if the selector does not say.
     """
 
     values: npt.NDArray[np.float32]
     text_bytes: npt.NDArray[np.int64]
     sources: pl.Series
+    reasons: pl.Series | None = None
 
 
 def hyperparameters(selector: Selector) -> dict[str, Any]:
@@ -93,7 +96,12 @@ def read_scores(raw: Corpus, key: str) -> Scores:
         for shard in raw.shards
     ]
     frame = pl.concat(frames)
-    return Scores(frame["score"].to_numpy(), frame["text_bytes"].to_numpy(), frame["source"])
+    return Scores(
+        frame["score"].to_numpy(),
+        frame["text_bytes"].to_numpy(),
+        frame["source"],
+        frame["reason"] if "reason" in frame.columns else None,
+    )
 
 
 def _sidecar(shard: Shard, key: str) -> str:
@@ -102,8 +110,10 @@ def _sidecar(shard: Shard, key: str) -> str:
 
 def _score(shard: Shard, *, corpus: Corpus, selector: Selector, key: str) -> None:
     values, lengths, sources = [], [], []
+    reasons: list[str | None] = []
     for batch in corpus.shard_batches(shard, ["text", "source"]):
-        scores = np.asarray(selector.score(batch), np.float32)
+        given, why = selector.judge(batch)
+        scores = np.asarray(given, np.float32)
         if scores.shape != (batch.num_rows,):
             raise MethodError(
                 f"{selector.name}: score returned shape {scores.shape} for "
@@ -112,6 +122,7 @@ def _score(shard: Shard, *, corpus: Corpus, selector: Selector, key: str) -> Non
         values.append(scores)
         lengths.append(texts(batch).lengths)
         sources.append(batch.column("source"))
+        reasons += why or []
     frame = pl.DataFrame(
         {
             "score": np.concatenate(values),
@@ -119,4 +130,6 @@ def _score(shard: Shard, *, corpus: Corpus, selector: Selector, key: str) -> Non
             "source": pl.Series(pl.from_arrow(pa.chunked_array(sources))),
         }
     )
+    if reasons:
+        frame = frame.with_columns(reason=pl.Series(reasons, dtype=pl.String))
     corpus.directory(shard).write_frame(_sidecar(shard, key), frame)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
 from leadsman.corpus import Corpus, Extent
 from leadsman.corpus.job import Job
+from leadsman.corpus.ngram_counts import Counts, hashed_counts, kl_divergence, kl_reduction
 from leadsman.corpus.subset import publish, write_subset
 from leadsman.corpus.writer import SHARD_BYTES
 from leadsman.engine import Engine, ThreadEngine
@@ -17,9 +22,9 @@ from leadsman.errors import InputError
 from leadsman.registry import method
 from leadsman.select.base import Selector
 from leadsman.select.dsir import DSIR
-from leadsman.select.features import Counts, hashed_counts, kl_divergence, kl_reduction
 from leadsman.select.policy import Policy, choose
-from leadsman.select.scores import hyperparameters, score_corpus, scores_key
+from leadsman.select.scores import Scores, hyperparameters, score_corpus, scores_key
+from leadsman.select.tokens import BYTES_PER_TOKEN, TokenRate, measured_rate
 
 MEMORY_PER_DOCUMENT = 64
 """Bytes held for each raw document: score, key, order, size, source."""
@@ -44,6 +49,9 @@ class Selection:
         kl_raw: KL(target || raw) on hashed uni- and bigrams, nats.
         kl_reduction: KL(target || raw) - KL(target || chosen), nats.
         cut: lowest key chosen; the key is the score, with noise added where the policy draws.
+        tokens: chosen, where the amount was given in tokens; ``None`` else.
+        token_rate: how tokens were told: bytes a token, and the tokenizer if there was one.
+        reasons: documents and bytes not chosen, by the selector's reason, where it gives one.
     """
 
     location: str
@@ -60,6 +68,9 @@ class Selection:
     kl_raw: float
     kl_reduction: float
     cut: float
+    tokens: int | None = None
+    token_rate: Mapping[str, Any] | None = None
+    reasons: Mapping[str, Extent] = field(default_factory=dict)
 
     @property
     def corpus(self) -> Corpus:
@@ -75,7 +86,7 @@ class Selection:
         """The inverse of :meth:`to_dict`."""
         extents = {
             name: {source: Extent(**extent) for source, extent in plain[name].items()}
-            for name in ("offered", "kept")
+            for name in ("offered", "kept", "reasons")
         }
         return cls(**{**plain, **extents})
 
@@ -99,6 +110,8 @@ def select(
     *,
     selector: str | Selector = "dsir",
     policy: Policy,
+    tokenizer: str | Path | None = None,
+    bytes_per_token: float = BYTES_PER_TOKEN,
     seed: int = 0,
     engine: Engine | None = None,
     shard_bytes: int = SHARD_BYTES,
@@ -111,6 +124,8 @@ def select(
         out: directory or URL of the chosen corpus.
         selector: a registered name, or a selector that is not yet fitted.
         policy: how much to keep, and how.
+        tokenizer: ``tokenizer.json`` that says what a token is, for an amount in tokens.
+        bytes_per_token: used for that without a tokenizer.
         seed: of the selector and of the policy's draw.
         engine: where scoring and writing happen; threads of this process by default.
         shard_bytes: text in an output shard.
@@ -125,14 +140,27 @@ def select(
         cast(Selector, method("selector", selector)()) if isinstance(selector, str) else selector
     )
     key = scores_key(chosen, joined, target, seed=seed)
-    settings = {"scores": key, "policy": asdict(policy), "seed": seed, "shard_bytes": shard_bytes}
+    rate = _token_rate(joined, policy, tokenizer, bytes_per_token, seed)
+    settings = {
+        "scores": key,
+        "token_rate": rate and asdict(rate),
+        "policy": asdict(policy),
+        "seed": seed,
+        "shard_bytes": shard_bytes,
+    }
     job = Job(out, "select", settings, [joined, target])
     if job.finished:
         return read_report(out)
     chosen.fit(joined, target, seed=seed)
     scores = score_corpus(chosen, joined, key, engine=engine)
+    sources = scores.sources.to_numpy()
     choice = choose(
-        scores.values, scores.text_bytes, policy, sources=scores.sources.to_numpy(), seed=seed
+        scores.values,
+        scores.text_bytes,
+        policy,
+        tokens=rate.of(scores.text_bytes, sources) if rate else None,
+        sources=sources,
+        seed=seed,
     )
     corpus = write_subset(
         joined, choice.kept, scores.text_bytes, job, engine=engine, shard_bytes=shard_bytes
@@ -157,10 +185,37 @@ def select(
         kl_raw=kl_divergence(target_counts, raw_counts),
         kl_reduction=kl_reduction(target_counts, raw_counts, chosen_counts),
         cut=choice.cut,
+        tokens=rate.count(corpus) if rate else None,
+        token_rate=asdict(rate) if rate else None,
+        reasons=_reasons(scores, choice.kept),
     )
     job.directory.write_json("report.json", report.to_dict())
     publish(corpus, job)
     return report
+
+
+def _token_rate(
+    raw: Corpus, policy: Policy, tokenizer: str | Path | None, bytes_per_token: float, seed: int
+) -> TokenRate | None:
+    if policy.tokens is None:
+        return None
+    if tokenizer is None:
+        return TokenRate(bytes_per_token)
+    return measured_rate(raw, tokenizer, seed=seed)
+
+
+def _reasons(scores: Scores, kept: npt.NDArray[np.bool_]) -> dict[str, Extent]:
+    """What was not chosen, by reason."""
+    if scores.reasons is None:
+        return {}
+    frame = pl.DataFrame({"reason": scores.reasons, "size": scores.text_bytes, "kept": kept})
+    grouped = (
+        frame.filter(~pl.col("kept") & pl.col("reason").is_not_null())
+        .group_by("reason")
+        .agg(pl.len(), pl.col("size").sum())
+        .sort("reason")
+    )
+    return {reason: Extent(documents, size) for reason, documents, size in grouped.rows()}
 
 
 def _counted(selector: Selector) -> Counts | None:

@@ -1,4 +1,4 @@
-"""The two shapes of a training method: one that changes the model, one that steps it.
+"""The shapes of a training method: an optimizer, or something that acts on a run.
 
 A method is one file in ``train/methods`` or ``train/optimizers``, switched on in a recipe by its
 name: ``optimizer: lion``, or ``methods: {sltrain: {rank: 8}}``. Options of an optimizer stand under
@@ -8,15 +8,18 @@ its own name in ``methods``.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from leadsman.errors import MethodError
+from leadsman.errors import InputError, MethodError
 from leadsman.methods import Kind, Method
 
 if TYPE_CHECKING:
     import torch
+    from torch import Tensor
 
     from leadsman.runs import Recipe
+    from leadsman.train.loop import Trainer
     from leadsman.train.model import Decoder
 
 
@@ -43,6 +46,62 @@ class OptimizerMethod(TrainingMethod):
         """
 
 
+class RunMethod(TrainingMethod):
+    """Acts on a run at fixed places of the training loop; every verb may be left as it is.
+
+    A method's object belongs to one run and may keep state, which :meth:`state` and :meth:`load`
+    make part of the checkpoint. Times are given in tokens or steps, not as shares of the run, so
+    that runs of several lengths share a trunk; a method that must know the length says so.
+
+    Attributes:
+        knows_length: what it does depends on ``recipe.tokens``; such runs are never branched.
+    """
+
+    knows_length: ClassVar[bool] = False
+
+    def prepare(self, model: Decoder, recipe: Recipe) -> Decoder:
+        """The model to train, given the initialised one; the optimizer is built on the result.
+
+        Raises:
+            MethodError: this model cannot be trained with the method.
+        """
+        return model
+
+    def reduce(self, losses: Tensor, trainer: Trainer) -> Tensor:
+        """The scalar to minimise, of token losses ``[sequences, seq_len]`` in nats.
+
+        Only called where a subclass defines it; the curve keeps the plain mean.
+        """
+        return losses.mean()
+
+    def before_step(self, trainer: Trainer) -> None:
+        """Called before the batch is read; ``trainer.step`` steps are done."""
+
+    def after_step(self, trainer: Trainer) -> None:
+        """Called after each optimizer step; may call :meth:`Trainer.replace_model`."""
+
+    def restructure(self, trainer: Trainer, step: int) -> None:
+        """Give ``trainer.model`` the parameters it has after ``step`` steps, whatever their values.
+
+        Called before a checkpoint of that step is loaded; only growing methods need it.
+        """
+
+    def finish(self, model: Decoder) -> Decoder:
+        """The plain Llama that is evaluated and saved; the given model is left as it is."""
+        return model
+
+    def train_flops(self, recipe: Recipe) -> float:
+        """Training compute with this method, where it is not that of the recipe's shape."""
+        return recipe.flops
+
+    def state(self) -> dict[str, Any]:
+        """What a restart needs: tensors and plain values (a copy)."""
+        return {}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Continue from a :meth:`state`."""
+
+
 def require(value: float, name: str, *, above: float = 0.0, below: float = float("inf")) -> None:
     """Check a hyperparameter: ``above < value < below``.
 
@@ -53,3 +112,25 @@ def require(value: float, name: str, *, above: float = 0.0, below: float = float
     """
     if not above < value < below:
         raise MethodError(f"{name} must be between {above:g} and {below:g}, not {value!r}")
+
+
+def run_method_classes(recipe: Recipe) -> list[type[RunMethod]]:
+    """The classes of the methods that act on a recipe's run, by name.
+
+    Raises:
+        InputError: one is not known, and is not the optimizer's name either.
+    """
+    from leadsman.registry import methods
+
+    names = [name for name in sorted(recipe.methods) if name != recipe.optimizer]
+    if not names:
+        return []
+    known = {name: cls for name, cls in methods("training").items() if issubclass(cls, RunMethod)}
+    for name in names:
+        if name not in known:
+            raise InputError(
+                f"{name!r} is not the optimizer's name, nor a method that acts on a run; these "
+                f"are {', '.join(known) or 'not installed'}",
+                column="methods",
+            )
+    return [known[name] for name in names]

@@ -21,10 +21,10 @@ from leadsman.runs import Mixture, Recipe
 from leadsman.train.defaults import LADDER_WIDTHS, default_recipe, shape_of_width
 from leadsman.train.ladder import TrunkJob, plan_trunks
 
-RATE_GFLOPS: Mapping[int, float] = {48: 54, 72: 64, 96: 55, 128: 74, 192: 104, 256: 119}
+RATE_GFLOPS: Mapping[int, float] = {48: 55, 72: 66, 96: 80, 128: 95, 192: 103, 256: 124}
 """FLOPs (1e9 a second) by width: one thread, its neighbour busy."""
 
-EVALUATION_GFLOPS: Mapping[int, float] = {48: 21, 72: 23, 96: 30, 128: 50, 192: 72, 256: 89}
+EVALUATION_GFLOPS: Mapping[int, float] = {48: 21, 72: 31, 96: 44, 128: 58, 192: 80, 256: 88}
 """The same of the forward pass alone, which is not compiled."""
 
 COMPILE_SECONDS = 25.0
@@ -70,7 +70,7 @@ def estimate_ladder_seconds(
     return max(busy)
 
 
-def estimate_memory_bytes(recipe: Recipe, *, device: str = "cpu") -> float:
+def estimate_memory_bytes(recipe: Recipe, *, device: str = "cpu", replicas: int = 1) -> float:
     """Resident bytes of one training process.
 
     16 bytes a parameter for weights, gradients and two moments, 12 for the copy a branch is
@@ -85,7 +85,7 @@ def estimate_memory_bytes(recipe: Recipe, *, device: str = "cpu") -> float:
     kv_width = shape.kv_heads * shape.head_width
     block = 9 * shape.width + 3 * kv_width + 4 * shape.ffn_width + 2 * shape.heads * shape.seq_len
     activations = 4 * tokens * (shape.layers * block + 3 * shape.vocab_size)
-    return 28.0 * shape.params + activations + LIBRARY_BYTES
+    return replicas * (28.0 * shape.params + activations) + LIBRARY_BYTES
 
 
 def ladder_recipes(

@@ -16,6 +16,7 @@ import math
 
 from leadsman.errors import InputError
 from leadsman.runs import Mixture, ModelShape, Recipe, Schedule
+from leadsman.train.schedule import explain_schedule
 
 LADDER_WIDTHS = (48, 72, 96, 128)
 BATCH_TOKENS = 1024
@@ -123,8 +124,7 @@ def explain(recipe: Recipe) -> list[str]:
         f"ffn_width {shape.ffn_width} = 8/3 width, to the nearest 16",
         f"batch_tokens {recipe.batch_tokens} = {recipe.batch_tokens // shape.seq_len} sequences",
         f"lr {recipe.lr:g} at width 64, times 64/width in the blocks (muP)",
-        f"warm-up {recipe.schedule.warmup_tokens} tokens, decay over the last "
-        f"{recipe.schedule.decay_fraction:.0%} of {recipe.tokens} tokens",
+        *explain_schedule(recipe),
     ]
 
 

@@ -26,8 +26,8 @@ def resolve_device(name: str) -> str:
     return name
 
 
-def check_memory(recipe: Recipe, device: str) -> None:
-    """Refuse a run that will not fit, before it starts.
+def check_memory(recipe: Recipe, device: str, *, replicas: int = 1) -> None:
+    """Refuse a run, or a stack of runs, that will not fit, before it starts.
 
     Raises:
         InputError: the estimate is above the memory of the machine or device; both are told.
@@ -35,10 +35,30 @@ def check_memory(recipe: Recipe, device: str) -> None:
     from leadsman.train.cost import estimate_memory_bytes
     from leadsman.train.provenance import memory_bytes
 
-    needed, there = estimate_memory_bytes(recipe, device=device), memory_bytes(device)
+    needed, there = (
+        estimate_memory_bytes(recipe, device=device, replicas=replicas),
+        memory_bytes(device),
+    )
     if needed > there:
         raise InputError(
             f"about {needed / 1e9:.3g} GB of memory are needed and {device} has "
             f"{there / 1e9:.3g} GB; lower the width, layers, seq_len or vocab_size",
             column="shape",
         )
+
+
+def out_of_memory(error: BaseException, recipe: Recipe, device: str, *, replicas: int = 1) -> str:
+    """What to say of an error that means memory ran out; empty for any other error."""
+    from leadsman.train.cost import estimate_memory_bytes
+    from leadsman.train.provenance import memory_bytes
+
+    if not isinstance(error, MemoryError) and "memory" not in str(error).lower():
+        return ""
+    cause = (str(error) or "allocation failed").splitlines()[0]
+    needed = estimate_memory_bytes(recipe, device=device, replicas=replicas)
+    lower = "the width, layers or seq_len" if replicas == 1 else f"the stack of {replicas}"
+    return (
+        f"out of memory ({cause}): {recipe.shape.params:,} parameters at {recipe.batch_tokens} "
+        f"tokens a batch need about {needed / 1e9:.3g} GB and {device} has "
+        f"{memory_bytes(device) / 1e9:.3g} GB, perhaps not all of it free; lower {lower}"
+    )

@@ -25,14 +25,17 @@ from pydantic import Field
 
 from leadsman.corpus import read_source
 from leadsman.errors import InputError
-from leadsman.runs import Mixture, ModelShape, Recipe, Schedule
+from leadsman.runs import Mixture, ModelShape, Packing, Recipe, Schedule
 from leadsman.strict_yaml import Strict, load_yaml
 from leadsman.train.defaults import WARMUP_TOKENS, default_recipe, shape_of_width
 from leadsman.train.feed import data_id
 from leadsman.train.ladder import TrunkJob, plan_trunks
+from leadsman.train.schedule import rewarmed
+from leadsman.train.start import start_id
 from leadsman.train.tokens import TokenSet, load_tokenizer, tokenize_corpus, train_tokenizer
 
 TOKENIZER_SAMPLE_BYTES = 4_000_000
+BUCKET_CYCLES = 8
 
 
 class ModelFile(Strict):
@@ -47,12 +50,28 @@ class ModelFile(Strict):
 
 
 class ScheduleFile(Strict):
-    """Learning rate over the run."""
+    """Learning rate and batch size over the run."""
 
-    name: Literal["wsd", "cosine", "constant"] = "wsd"
+    name: Literal["wsd", "power", "cosine", "constant"] = "wsd"
     warmup_tokens: int = Field(WARMUP_TOKENS, ge=0)
+    start_lr_ratio: float = Field(0.0, ge=0, le=1)
     decay_fraction: float = Field(0.2, gt=0, le=1)
     final_lr_ratio: float = Field(0.0, ge=0, le=1)
+    power_amplitude: float = Field(4.6, gt=0)
+    power_exponent: float = Field(-0.51, le=0)
+    ramp_start_tokens: int = Field(
+        0, ge=0, description="first batch; it doubles up to the full one"
+    )
+    ramp_tokens: int = Field(0, ge=0)
+
+
+class PackingFile(Strict):
+    """How documents become sequences."""
+
+    name: Literal["stream", "documents", "buckets"] = "stream"
+    curriculum: Literal["natural", "grow-linear", "grow-p2", "grow-p100", "shrink-p100"] = "grow-p2"
+    cycle_tokens: int | None = Field(None, ge=1, description="default: an eighth of the tokens")
+    shortest: int = Field(16, ge=1)
 
 
 class TokenizerFile(Strict):
@@ -71,7 +90,11 @@ class DataFile(Strict):
     out: str = Field("runs", description="directory for tokens, ledger, checkpoints and models")
     seq_len: int = Field(256, ge=2)
     batch_tokens: int | None = Field(None, ge=1)
-    schedule: ScheduleFile = ScheduleFile()
+    schedule: ScheduleFile | None = Field(
+        None, description="default: wsd; with `start`, re-warming and a cosine"
+    )
+    packing: PackingFile = PackingFile()
+    start: str | None = Field(None, description="model folder whose weights the run continues")
     optimizer: str = "adamw"
     weight_decay: float | None = Field(None, ge=0)
     grad_clip: float = Field(1.0, gt=0)
@@ -101,21 +124,35 @@ class LadderFile(DataFile):
     tokens: list[int] = Field(min_length=1)
     lrs: list[float] = Field([])
     seeds: list[int] = Field([0], min_length=1)
+    stop_margin: float | None = Field(
+        None,
+        gt=0,
+        description="give up runs whose curve leads this share above that of another lr",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Design:
-    """A file made concrete: tokens written, recipes derived, jobs laid out.
+    """A file made concrete: tokens written, recipes derived.
 
     Attributes:
         recipes: every run.
-        jobs: trunks that carry them out.
+        fields: of every job (:class:`~leadsman.train.ladder.TrunkJob`): where data and results
+            live, and how to run.
         held_out_tokens: tokens each run is evaluated on.
+        stop_margin: how much worse than its best rival a run may be forecast before it is given
+            up, as a share of the loss; ``None`` never gives up.
     """
 
     recipes: list[Recipe]
-    jobs: list[TrunkJob]
+    fields: Mapping[str, Any]
     held_out_tokens: int
+    stop_margin: float | None = None
+
+    @property
+    def jobs(self) -> list[TrunkJob]:
+        """Trunks that carry the runs out, each alone."""
+        return plan_trunks(self.recipes, **self.fields)
 
 
 def load_recipe_file(path: Path) -> Design:
@@ -131,8 +168,9 @@ def load_recipe_file(path: Path) -> Design:
         model.setdefault("kv_heads", model["heads"])
     shape = replace(data.shape(file.model.width), **model)
     mixture = Mixture("file", file.mixture) if file.mixture else data.natural
-    recipe = _recipe(file, data, shape, mixture, file.tokens, lr=file.lr, seed=file.seed)
-    return data.design([recipe], file, role="run", models=str(data.out / "models"))
+    common = _common(file, path, longest=file.tokens)
+    recipe = _recipe(data, shape, mixture, file.tokens, common, lr=file.lr, seed=file.seed)
+    return data.design([recipe], file, path, role="run", models=str(data.out / "models"))
 
 
 def load_ladder_file(path: Path) -> Design:
@@ -145,13 +183,14 @@ def load_ladder_file(path: Path) -> Design:
     data = _prepare(file, path)
     mixtures = [Mixture(name, weights) for name, weights in file.mixtures.items()]
     lrs: list[float | None] = [*file.lrs] or [None]
+    common = _common(file, path, longest=max(file.tokens))
     recipes = [
-        _recipe(file, data, data.shape(width), mixture, tokens, lr=lr, seed=seed)
+        _recipe(data, data.shape(width), mixture, tokens, common, lr=lr, seed=seed)
         for width, mixture, tokens, lr, seed in itertools.product(
             file.widths, mixtures or [data.natural], file.tokens, lrs, file.seeds
         )
     ]
-    return data.design(recipes, file, role="proxy", models="")
+    return data.design(recipes, file, path, role="proxy", models="")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,47 +208,74 @@ class _Data:
     def shape(self, width: int) -> ModelShape:
         return shape_of_width(width, vocab_size=self.vocab_size, seq_len=self.seq_len)
 
-    def design(self, recipes: list[Recipe], file: DataFile, *, role: str, models: str) -> Design:
-        jobs = plan_trunks(
-            recipes,
-            sources={name: str(tokens.path) for name, tokens in self.sources.items()},
-            held_out={name: str(tokens.path) for name, tokens in self.held_out.items()},
-            ledger=str(self.out / "ledger"),
-            work=str(self.out / "work"),
-            role=role,
-            models=models,
-            threads=file.threads,
-            device=file.device,
-            compiled=file.compiled,
-            checkpoint_seconds=file.checkpoint_seconds,
-        )
+    def design(
+        self, recipes: list[Recipe], file: DataFile, path: Path, *, role: str, models: str
+    ) -> Design:
+        fields: dict[str, Any] = {
+            "sources": {name: str(tokens.path) for name, tokens in self.sources.items()},
+            "held_out": {name: str(tokens.path) for name, tokens in self.held_out.items()},
+            "ledger": str(self.out / "ledger"),
+            "work": str(self.out / "work"),
+            "role": role,
+            "start": _beside(path, file.start) if file.start else "",
+            "models": models,
+            "threads": file.threads,
+            "device": file.device,
+            "compiled": file.compiled,
+            "checkpoint_seconds": file.checkpoint_seconds,
+        }
         held_out_tokens = sum(len(tokens) for tokens in self.held_out.values())
-        return Design(recipes=recipes, jobs=jobs, held_out_tokens=held_out_tokens)
+        return Design(
+            recipes=recipes,
+            fields=fields,
+            held_out_tokens=held_out_tokens,
+            stop_margin=getattr(file, "stop_margin", None),
+        )
+
+
+def _common(file: DataFile, path: Path, *, longest: int) -> dict[str, Any]:
+    """Fields of every recipe of a file; those left out keep their derived defaults."""
+    if file.schedule is not None:
+        schedule = Schedule(**file.schedule.model_dump())
+    elif file.start:
+        schedule = rewarmed(warmup_tokens=WARMUP_TOKENS)
+    else:
+        schedule = Schedule(**ScheduleFile().model_dump())
+    packing = Packing()
+    if file.packing.name == "buckets":
+        cycle = file.packing.cycle_tokens or max(1, longest // BUCKET_CYCLES)
+        packing = Packing(**file.packing.model_dump() | {"cycle_tokens": cycle})
+    elif file.packing.name == "documents":
+        packing = Packing(name="documents")
+    given = {
+        "batch_tokens": file.batch_tokens,
+        "weight_decay": file.weight_decay,
+        "precision": file.precision,
+    }
+    return {name: value for name, value in given.items() if value is not None} | {
+        "schedule": schedule,
+        "packing": packing,
+        "start": start_id(_beside(path, file.start)) if file.start else "",
+        "optimizer": file.optimizer,
+        "grad_clip": file.grad_clip,
+        "methods": file.methods,
+    }
 
 
 def _recipe(
-    file: DataFile,
     data: _Data,
     shape: ModelShape,
     mixture: Mixture,
     tokens: int,
+    common: Mapping[str, Any],
     *,
     lr: float | None,
     seed: int,
 ) -> Recipe:
     base = default_recipe(
-        shape, mixture, data_id(data.sources), tokens, seed=seed, precision=file.precision
+        shape, mixture, data_id(data.sources), tokens, seed=seed, precision=common.get("precision")
     )
-    return replace(
-        base,
-        lr=base.lr if lr is None else lr,
-        batch_tokens=file.batch_tokens or base.batch_tokens,
-        schedule=Schedule(**file.schedule.model_dump()),
-        optimizer=file.optimizer,
-        weight_decay=base.weight_decay if file.weight_decay is None else file.weight_decay,
-        grad_clip=file.grad_clip,
-        methods=file.methods,
-    )
+    return replace(base, lr=base.lr if lr is None else lr, **common)
 
 
 def _prepare(file: DataFile, path: Path) -> _Data:

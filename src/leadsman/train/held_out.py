@@ -2,7 +2,8 @@
 
 The set is read as one stream, ``<eot> doc <eot> doc ...``, in windows of the model's sequence
 length; every token of the text is predicted once. End-of-text tokens are read but not scored, so
-that ``bits per byte = nats / ln 2 / UTF-8 bytes of the text`` is about the text alone.
+that ``bits per byte = nats / ln 2 / UTF-8 bytes of the text`` is about the text alone. A model
+trained without attention across documents is evaluated without it.
 """
 
 from __future__ import annotations
@@ -49,17 +50,21 @@ class HeldOutLoss:
         return self.nats / math.log(2) / self.bytes
 
 
-def held_out_loss(model: Decoder, held_out: TokenSet, *, bf16: bool = False) -> HeldOutLoss:
+def held_out_loss(
+    model: Decoder, held_out: TokenSet, *, bf16: bool = False, across_documents: bool = True
+) -> HeldOutLoss:
     """Loss of a model (without replicas) on all of a held-out set.
 
     Args:
         model: the decoder.
         held_out: tokens of the same tokenizer.
         bf16: autocast the matrix products, as in training.
+        across_documents: whether attention sees documents before the present one.
     """
     device = model.embedding.device
     seq_len, end_of_text = model.shape.seq_len, held_out.manifest.end_of_text
     stream = np.concatenate(([end_of_text], held_out.read(0, len(held_out))))
+    separator = None if across_documents else end_of_text
     nats, scored = 0.0, 0
     rows = max(1, WINDOW_TOKENS // seq_len)
     whole = (len(stream) - 1) // seq_len * seq_len
@@ -71,7 +76,7 @@ def held_out_loss(model: Decoder, held_out: TokenSet, *, bf16: bool = False) -> 
         ids = torch.from_numpy(stream[start : start + count + 1]).to(device)
         tokens, targets = ids[:-1].view(-1, length), ids[1:].view(-1, length)
         with torch.no_grad(), torch.autocast(device.type, dtype=torch.bfloat16, enabled=bf16):
-            logits = model(tokens)
+            logits = model(tokens, separator)
         losses = F.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), reduction="none")
         text = targets.flatten() != end_of_text
         nats += float(losses[text].double().sum())

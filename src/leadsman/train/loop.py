@@ -11,8 +11,9 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import polars as pl
@@ -21,9 +22,9 @@ from torch import Tensor
 
 from leadsman.errors import InputError, LeadsmanError
 from leadsman.registry import methods
-from leadsman.runs import Recipe
-from leadsman.train.base import OptimizerMethod
-from leadsman.train.feed import Feed
+from leadsman.runs import MODEL_VERSION, Recipe
+from leadsman.train.base import OptimizerMethod, RunMethod, run_method_classes
+from leadsman.train.feed import open_feed
 from leadsman.train.model import Decoder
 from leadsman.train.parametrization import initialize
 from leadsman.train.schedule import lr_at
@@ -66,12 +67,18 @@ class Trainer:
         sources: token sets by source name.
         device: ``cpu`` or ``cuda``.
         compiled: run forward and backward through ``torch.compile``.
+        start: the model a recipe with ``start`` continues from; taken over.
 
     Attributes:
         model: the decoder.
+        methods: what acts on the run, in order of name.
         step: optimizer steps done.
         curve: loss of each step done.
         seconds: time spent in :meth:`advance`.
+
+    Raises:
+        InputError: sources, optimizer or methods that cannot be.
+        MethodError: a method that cannot be used on this model.
     """
 
     def __init__(
@@ -81,28 +88,19 @@ class Trainer:
         *,
         device: str = "cpu",
         compiled: bool = False,
+        start: Decoder | None = None,
     ) -> None:
-        for name in recipe.methods:
-            if name != recipe.optimizer:
-                raise InputError(
-                    f"{name!r} is not the optimizer's name; a run takes the options of its "
-                    f"optimizer here",
-                    column="methods",
-                )
         self.recipe, self.device = recipe, torch.device(device)
-        self.feed = Feed(
-            sources,
-            recipe.mixture,
-            seq_len=recipe.shape.seq_len,
-            vocab_size=recipe.shape.vocab_size,
-            seed=recipe.seed,
-        )
-        self.model = Decoder(recipe.shape)
-        initialize(self.model, seed=recipe.seed)
+        self.methods = run_methods(recipe)
+        self.feed = open_feed(recipe, sources)
+        self.model = initial_model(recipe, start)
+        for method in self.methods:
+            self.model = method.prepare(self.model, recipe)
         self.model.to(self.device)
         self.optimizer = build_optimizer(self.model, recipe)
         self.step, self.curve, self.seconds = 0, Curve(), 0.0
-        self._loss = compiled_loss() if compiled else Decoder.loss
+        self._losses = compiled_losses() if compiled else Decoder.token_losses
+        self._reducers = [m for m in self.methods if type(m).reduce is not RunMethod.reduce]
 
     def advance(
         self, recipe: Recipe, stop: int, *, after_step: Callable[[], None] = lambda: None
@@ -120,39 +118,70 @@ class Trainer:
         began, before = time.perf_counter(), self.seconds
         while self.step < stop:
             lr = lr_at(recipe, self.step)
+            for method in self.methods:
+                method.before_step(self)
             loss = self._one_step(lr)
             self.step += 1
-            self.curve.tokens.append(self.step * recipe.batch_tokens)
+            for method in self.methods:
+                method.after_step(self)
+            self.curve.tokens.append(recipe.batches.tokens_at(self.step))
             self.curve.loss.append(loss)
             self.curve.lr.append(lr)
             self.seconds = before + time.perf_counter() - began
             if not loss < 2 * math.log(recipe.shape.vocab_size):
-                raise DivergedError(
-                    f"diverged at step {self.step}: loss {loss:.3g} nats per token with lr "
-                    f"{recipe.lr:g}; lower lr or lengthen the warm-up"
-                )
+                raise DivergedError(divergence(recipe, self.step, loss))
             after_step()
 
     def _one_step(self, lr: float) -> float:
         recipe = self.recipe
         for group in self.optimizer.param_groups:
             group["lr"] = lr * group["lr_scale"]
-        count = recipe.batch_tokens // recipe.shape.seq_len
-        batch = torch.from_numpy(self.feed.sequences(self.step * count, count)).to(self.device)
-        micro = micro_sequences(count, recipe.shape.seq_len, self.device.type)
+        batch = torch.from_numpy(self.feed.batch(self.step)).to(self.device)
+        count, length = batch.shape[0], batch.shape[1] - 1
+        micro = micro_sequences(count, length, self.device.type)
         total = torch.zeros((), device=self.device)
         for first in range(0, count, micro):
             part = batch[first : first + micro]
             with torch.autocast(
                 self.device.type, dtype=torch.bfloat16, enabled=recipe.precision == "bf16"
             ):
-                loss = self._loss(self.model, part[:, :-1], part[:, 1:])
-            torch.autograd.backward(loss * (micro / count))
-            total += loss.detach() * (micro / count)
+                losses = self._losses(self.model, part[:, :-1], part[:, 1:], self.feed.separator)
+            mean = losses.mean()
+            torch.autograd.backward(self._reduce(losses, mean) * (micro / count))
+            total += mean.detach() * (micro / count)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), recipe.grad_clip)
+        if hasattr(self.optimizer, "observe"):
+            self.optimizer.observe(part)  # second-order optimizers look at a batch themselves
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         return float(total)
+
+    def _reduce(self, losses: Tensor, mean: Tensor) -> Tensor:
+        return self._reducers[0].reduce(losses, self) if self._reducers else mean
+
+    def replace_model(self, model: Decoder) -> None:
+        """Go on with another model, its optimizer state empty; for methods that grow one."""
+        self.model = model.to(self.device)
+        self.optimizer = build_optimizer(self.model, self.recipe)
+
+    @contextmanager
+    def evaluated(self) -> Iterator[Decoder]:
+        """The plain Llama that training has come to, for evaluation and saving.
+
+        An optimizer that averages its iterates (one with ``eval`` and ``train``) shows the average
+        meanwhile.
+        """
+        averages = hasattr(self.optimizer, "eval") and hasattr(self.optimizer, "train")
+        if averages:
+            cast(Any, self.optimizer).eval()
+        model = self.model
+        for method in reversed(self.methods):
+            model = method.finish(model)
+        try:
+            yield model
+        finally:
+            if averages:
+                cast(Any, self.optimizer).train()
 
     def state(self) -> dict[str, Any]:
         """A copy of all that the next step depends on, and the curve."""
@@ -162,6 +191,7 @@ class Trainer:
                 "seconds": self.seconds,
                 "model": self.model.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
+                "methods": [method.state() for method in self.methods],
                 "curve": vars(self.curve),
             }
         )
@@ -170,13 +200,72 @@ class Trainer:
         """Continue from a :meth:`state`, which is left untouched."""
         state = copy.deepcopy(dict(state))
         self.step, self.seconds = state["step"], state["seconds"]
+        for method, kept in zip(self.methods, state["methods"], strict=True):
+            method.restructure(self, self.step)
+            method.load(kept)
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.curve = Curve(**state["curve"])
 
 
+def initial_model(recipe: Recipe, start: Decoder | None) -> Decoder:
+    """The model before its first step.
+
+    Raises:
+        InputError: the recipe is of another version of the model, continues from weights that
+            are not given, or these are of another shape.
+    """
+    if recipe.model_version != MODEL_VERSION:
+        raise InputError(
+            f"this recipe is of version {recipe.model_version} of the model and this is version "
+            f"{MODEL_VERSION}; make the recipe again",
+            column="model_version",
+        )
+    if not recipe.start:
+        model = Decoder(recipe.shape)
+        initialize(model, seed=recipe.seed)
+        return model
+    if start is None:
+        raise InputError(
+            f"the weights to continue from ({recipe.start}) are not given", column="start"
+        )
+    if start.shape != recipe.shape:
+        raise InputError(
+            f"the weights to continue from are of {start.shape}, the recipe is of {recipe.shape}",
+            column="start",
+        )
+    return start
+
+
+def divergence(recipe: Recipe, step: int, loss: float) -> str:
+    """What to say of a run that diverged."""
+    return (
+        f"diverged at step {step}: loss {loss:.3g} nats per token with lr {recipe.lr:g}; "
+        f"lower lr or lengthen the warm-up"
+    )
+
+
+def run_methods(recipe: Recipe) -> list[RunMethod]:
+    """What acts on the run: the recipe's methods but the optimizer's options, by name.
+
+    Raises:
+        InputError: a method or an option is not known, or two weigh the loss.
+        MethodError: an option is out of bounds.
+    """
+    chosen: list[RunMethod] = []
+    for cls in run_method_classes(recipe):
+        try:
+            chosen.append(cls(**recipe.methods[cls.name]))
+        except TypeError as error:
+            raise InputError(f"{error}", column=f"methods.{cls.name}") from error
+    weighing = [m.name for m in chosen if type(m).reduce is not RunMethod.reduce]
+    if len(weighing) > 1:
+        raise InputError(f"{' and '.join(weighing)} both weigh the loss; use one", column="methods")
+    return chosen
+
+
 def build_optimizer(model: Decoder, recipe: Recipe) -> torch.optim.Optimizer:
-    """The recipe's optimizer over the model's parameter groups.
+    """The recipe's optimizer over the model's parameter groups, at the model's present shape.
 
     Raises:
         InputError: the optimizer or one of its options is not known.
@@ -195,19 +284,18 @@ def build_optimizer(model: Decoder, recipe: Recipe) -> torch.optim.Optimizer:
         chosen = known[recipe.optimizer](**options)
     except TypeError as error:
         raise InputError(f"{error}", column=f"methods.{recipe.optimizer}") from error
-    return chosen.apply(model, recipe)
+    return chosen.apply(model, replace(recipe, shape=model.shape))
 
 
-def micro_sequences(sequences: int, seq_len: int, device: str) -> int:
+def micro_sequences(sequences: int, seq_len: int, device: str, *, replicas: int = 1) -> int:
     """Sequences in one forward pass: the largest divisor of the batch within MICRO_TOKENS."""
-    limit = max(1, MICRO_TOKENS[device] // seq_len)
+    limit = max(1, MICRO_TOKENS[device] // (seq_len * replicas))
     return max(n for n in range(1, sequences + 1) if sequences % n == 0 and n <= limit)
 
 
-def compiled_loss() -> Callable[[Decoder, Tensor, Tensor], Tensor]:
-    """``Decoder.loss`` through ``torch.compile``: one graph a shape, shared by all models of it."""
+def compiled_losses() -> Callable[[Decoder, Tensor, Tensor, int | None], Tensor]:
+    """``Decoder.token_losses`` compiled: one graph a shape, shared by all models of it."""
     config = torch._dynamo.config
     config.recompile_limit = max(config.recompile_limit, MAX_COMPILED_SHAPES)
-    return cast(
-        Callable[[Decoder, Tensor, Tensor], Tensor], torch.compile(Decoder.loss, dynamic=False)
-    )
+    compiled = torch.compile(Decoder.token_losses, dynamic=False)
+    return cast(Callable[[Decoder, Tensor, Tensor, int | None], Tensor], compiled)

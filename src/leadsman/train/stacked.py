@@ -12,18 +12,22 @@ AdamW (Loshchilov & Hutter 2019), per replica k with learning rate ``a_k`` and d
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from leadsman.errors import InputError
-from leadsman.runs import Recipe
-from leadsman.train.feed import Feed
-from leadsman.train.loop import Curve, compiled_loss, micro_sequences
+from leadsman.runs import MODEL_VERSION, Recipe, RunStatus
+from leadsman.train.feed import open_feed
+from leadsman.train.ladder.replicas import Ended
+from leadsman.train.loop import Curve, compiled_losses, divergence, micro_sequences
 from leadsman.train.model import Decoder
 from leadsman.train.optimizers.adamw import AdamW
 from leadsman.train.parametrization import initialize, scale_and_decay
@@ -35,10 +39,10 @@ ADAMW = AdamW()
 
 
 class StackedTrainer:
-    """Several recipes of one shape in training.
+    """Several recipes of one shape in training; a :class:`~leadsman.train.ladder.Replicas`.
 
     Args:
-        recipes: equal in shape, tokens, batch_tokens and precision; AdamW.
+        recipes: equal in what :func:`stack_key` tells; AdamW without options.
         sources: token sets by source name.
         device: ``cpu`` or ``cuda``.
         compiled: run forward and backward through ``torch.compile``.
@@ -46,11 +50,13 @@ class StackedTrainer:
     Attributes:
         model: the decoder, one replica a recipe.
         step: steps done.
+        seconds: time spent in :meth:`advance`.
         curves: of each replica.
-        failures: reason, by replica, of those that diverged.
+        feeds: of each replica.
+        ended: those that diverged or were stopped, by number; they stand still.
 
     Raises:
-        InputError: recipes that cannot be stacked.
+        InputError: recipes that cannot be stacked; the reason is told.
     """
 
     def __init__(
@@ -62,70 +68,118 @@ class StackedTrainer:
         compiled: bool = False,
     ) -> None:
         first = recipes[0]
-        for field in ("shape", "tokens", "batch_tokens", "precision"):
-            if len({getattr(recipe, field) for recipe in recipes}) > 1:
-                raise InputError("stacked recipes must agree in this field", column=field)
-        if any(recipe.optimizer != "adamw" or recipe.methods for recipe in recipes):
-            raise InputError("only AdamW with its default options is stacked", column="optimizer")
+        for recipe in recipes:
+            if reason := unstackable(recipe):
+                raise InputError(reason, column="recipes")
+            if stack_key(recipe) != stack_key(first):
+                raise InputError(
+                    "stacked recipes must agree in shape, tokens, batches, packing and precision",
+                    column="recipes",
+                )
         self.recipes, self.device = list(recipes), torch.device(device)
-        shape = first.shape
-        self.feeds = [
-            Feed(
-                sources,
-                recipe.mixture,
-                seq_len=shape.seq_len,
-                vocab_size=shape.vocab_size,
-                seed=recipe.seed,
-            )
-            for recipe in recipes
-        ]
-        self.model = Decoder(shape, replicas=len(recipes))
+        self.feeds = [open_feed(recipe, sources) for recipe in recipes]
+        self.model = Decoder(first.shape, replicas=len(recipes))
         initialize(self.model, seed=[recipe.seed for recipe in recipes])
         self.model.to(self.device)
-        self.step, self.curves = 0, [Curve() for _ in recipes]
-        self.failures: dict[int, str] = {}
+        self.step, self.seconds = 0, 0.0
+        self.curves = [Curve() for _ in recipes]
+        self.ended: dict[int, Ended] = {}
         self._alive = torch.ones(len(recipes), dtype=torch.bool, device=self.device)
         self._clip = torch.tensor([recipe.grad_clip for recipe in recipes], device=self.device)
         self._states = [
             _State(name, param, recipes) for name, param in self.model.named_parameters()
         ]
-        self._loss = compiled_loss() if compiled else Decoder.loss
+        self._losses = compiled_losses() if compiled else Decoder.token_losses
 
-    def advance(self, stop: int) -> None:
-        """Step until ``stop`` steps are done or every replica has diverged."""
-        while self.step < stop and len(self.failures) < len(self.recipes):
-            lrs = [lr_at(recipe, self.step) for recipe in self.recipes]
+    def advance(
+        self,
+        recipes: Sequence[Recipe],
+        stop: int,
+        *,
+        after_step: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Step until ``stop`` steps are done or every replica has ended.
+
+        Args:
+            recipes: one a replica, equal to the trainer's up to ``tokens``.
+            stop: number of steps done at the end.
+            after_step: called after each step.
+        """
+        began, before = time.perf_counter(), self.seconds
+        while self.step < stop and len(self.ended) < len(self.recipes):
+            lrs = [lr_at(recipe, self.step) for recipe in recipes]
             losses = self._one_step(torch.tensor(lrs, device=self.device)).tolist()
             self.step += 1
             self._record(losses, lrs)
+            self.seconds = before + time.perf_counter() - began
+            after_step()
+
+    def freeze(self, number: int, status: RunStatus, reason: str) -> None:
+        """Let a replica stand still from now on."""
+        self.ended[number] = Ended(status, reason)
+        self._alive[number] = False
+
+    @contextmanager
+    def evaluated(self, number: int) -> Iterator[Decoder]:
+        """A replica as a model of its own."""
+        yield self.model.replica(number)
+
+    def train_flops(self, recipe: Recipe, number: int) -> float:
+        """Training compute of a replica's run."""
+        return self.feeds[number].flops(recipe.steps)
+
+    def state(self) -> dict[str, Any]:
+        """A copy of all that the next step depends on, and the curves."""
+        return copy.deepcopy(
+            {
+                "step": self.step,
+                "seconds": self.seconds,
+                "model": self.model.state_dict(),
+                "moments": [(state.mean, state.square) for state in self._states],
+                "alive": self._alive,
+                "ended": {number: tuple(end) for number, end in self.ended.items()},
+                "curves": [vars(curve) for curve in self.curves],
+            }
+        )
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Continue from a :meth:`state`, which is left untouched."""
+        state = copy.deepcopy(dict(state))
+        self.step, self.seconds = state["step"], state["seconds"]
+        self.model.load_state_dict(state["model"])
+        for own, (mean, square) in zip(self._states, state["moments"], strict=True):
+            own.mean, own.square = mean, square
+        self._alive = state["alive"]
+        self.ended = {number: Ended(*end) for number, end in state["ended"].items()}
+        self.curves = [Curve(**curve) for curve in state["curves"]]
 
     def _record(self, losses: Sequence[float], lrs: Sequence[float]) -> None:
         alive = self._alive.tolist()
         for number, (recipe, loss, lr) in enumerate(zip(self.recipes, losses, lrs, strict=True)):
-            if number in self.failures:
+            if number in self.ended:
                 continue
             curve = self.curves[number]
-            curve.tokens.append(self.step * recipe.batch_tokens)
+            curve.tokens.append(recipe.batches.tokens_at(self.step))
             curve.loss.append(loss)
             curve.lr.append(lr)
             if not alive[number]:
-                self.failures[number] = (
-                    f"diverged at step {self.step}: loss {loss:.3g} nats per token with lr "
-                    f"{recipe.lr:g}; lower lr or lengthen the warm-up"
-                )
+                self.ended[number] = Ended("failed", divergence(recipe, self.step, loss))
 
     def _one_step(self, lrs: Tensor) -> Tensor:
         recipe = self.recipes[0]
-        count = recipe.batch_tokens // recipe.shape.seq_len
-        rows = np.stack([feed.sequences(self.step * count, count) for feed in self.feeds])
+        rows = np.stack([feed.batch(self.step) for feed in self.feeds])
         batch = torch.from_numpy(rows).to(self.device)
-        micro = micro_sequences(count, recipe.shape.seq_len, self.device.type)
+        count, length = batch.shape[1], batch.shape[2] - 1
+        micro = micro_sequences(count, length, self.device.type, replicas=len(self.recipes))
         total = torch.zeros(len(self.recipes), device=self.device)
         cast = torch.autocast(self.device.type, dtype=torch.bfloat16)
         for first in range(0, count, micro):
             part = batch[:, first : first + micro]
             with cast if recipe.precision == "bf16" else nullcontext():
-                loss = self._loss(self.model, part[..., :-1], part[..., 1:]) * (micro / count)
+                losses = self._losses(
+                    self.model, part[..., :-1], part[..., 1:], self.feeds[0].separator
+                )
+            loss = losses.flatten(1).mean(dim=1) * (micro / count)
             torch.autograd.backward(loss.sum())
             total += loss.detach()
         self._update(lrs, total)
@@ -140,6 +194,25 @@ class StackedTrainer:
         clip = (self._clip / (norms + 1e-6)).clamp(max=1.0)
         for state in self._states:
             state.update(lrs, clip, self._alive, self.step + 1)
+
+
+def stack_key(recipe: Recipe) -> tuple[Any, ...]:
+    """What recipes of one stack agree in: recipes with equal keys step together."""
+    ramp = (recipe.schedule.ramp_start_tokens, recipe.schedule.ramp_tokens)
+    return recipe.shape, recipe.tokens, recipe.batch_tokens, ramp, recipe.packing, recipe.precision
+
+
+def unstackable(recipe: Recipe) -> str:
+    """Why a recipe cannot be trained in a stack; empty if it can."""
+    if recipe.optimizer != "adamw" or recipe.methods:
+        return "only AdamW with its default options is stacked"
+    if recipe.packing.name == "buckets":
+        return "buckets are not stacked: each run draws its own lengths"
+    if recipe.start:
+        return "runs that continue others are not stacked"
+    if recipe.model_version != MODEL_VERSION:
+        return f"recipes of model version {recipe.model_version} are not trained any more"
+    return ""
 
 
 class _State:

@@ -1,0 +1,231 @@
+"""One job at work: train, branch, evaluate, write down; and continue after a kill."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from leadsman.engine import Engine
+from leadsman.errors import LeadsmanError
+from leadsman.files import Directory
+from leadsman.runs import Ledger, Recipe, Run
+from leadsman.train.checkpoint import load_checkpoint, save_checkpoint
+from leadsman.train.device import check_memory, out_of_memory, resolve_device
+from leadsman.train.ladder.job import TrunkJob, trunk_tokens
+from leadsman.train.ladder.progress import PROGRESS_SECONDS, TrunkProgress, reporting
+from leadsman.train.ladder.record import Recorder, finished
+from leadsman.train.ladder.stopping import are_rivals, is_question, rivals_in, without_warmup
+from leadsman.train.schedule import shared_steps
+from leadsman.train.tokens import TokenSet
+
+if TYPE_CHECKING:
+    from leadsman.train.ladder.replicas import Replicas
+
+
+def train_ladder(
+    jobs: Sequence[TrunkJob],
+    engine: Engine,
+    *,
+    on_progress: Callable[[Sequence[TrunkProgress]], None] | None = None,
+) -> list[Run]:
+    """Run all jobs on an engine; runs the ledger has finished are not redone.
+
+    Args:
+        jobs: from :func:`plan_trunks`.
+        engine: where they run.
+        on_progress: called twice a second from another thread with the state of every trunk.
+
+    Returns:
+        The runs of all recipes, failed ones included, in the order of the jobs.
+
+    Raises:
+        InputError: sources, mixture or shapes that cannot be trained on.
+        EngineError: a worker died; the same call continues.
+    """
+    with reporting(jobs, on_progress):
+        for _ in engine.map(run_trunk, jobs):
+            pass
+    return [Ledger(job.ledger).get(recipe.id) for job in jobs for recipe in job.all_recipes]
+
+
+def run_trunk(job: TrunkJob) -> list[str]:
+    """Train a job's trunks and their branches; returns the ids of its runs, all in the ledger.
+
+    A run whose loss diverges is written as failed, and so are the longer ones of its trunk; other
+    trunks of the stack go on. A run its stop rule calls hopeless is written as stopped.
+
+    Raises:
+        InputError: data and recipe do not fit, or a checkpoint cannot be read; the runs are
+            written as failed with the reason.
+    """
+    ids = [recipe.id for recipe in job.all_recipes]
+    ledger = Ledger(job.ledger)
+    todo = [rung for rung in job.rungs if not all(finished(ledger, recipe) for recipe in rung)]
+    if not todo:
+        return ids
+    recorder = Recorder(job, ledger)
+    try:
+        _Trunk(job, ledger, recorder).run(todo)
+    except LeadsmanError as error:
+        recorder.add_failed([recipe for rung in todo for recipe in rung], str(error))
+        raise
+    except (MemoryError, RuntimeError) as error:
+        device = resolve_device(job.device)
+        reason = out_of_memory(error, job.recipes[0], device, replicas=len(job.trunks))
+        if not reason:
+            raise
+        recorder.add_failed([recipe for rung in todo for recipe in rung], reason)
+    return ids
+
+
+class _Trunk:
+    """One job at work: the trainer, where it stands, and what a restart needs."""
+
+    def __init__(self, job: TrunkJob, ledger: Ledger, recorder: Recorder) -> None:
+        import torch
+
+        torch.set_num_threads(job.threads)
+        self.job, self.ledger, self.recorder = job, ledger, recorder
+        self.work = Directory(job.work)
+        self.file = f"checkpoints/{job.trunk_id}.pt"
+        self.device = resolve_device(job.device)
+        check_memory(job.recipes[0], self.device, replicas=len(job.trunks))
+        self.held_out = {name: TokenSet(path) for name, path in job.held_out.items()}
+        self.trainer = self._open_trainer()
+        self.fork: dict[str, Any] | None = None
+        self.branch = ""
+        self.tokens_done = 0
+        self.reported = 0.0
+        self.written = time.monotonic()
+
+    def _open_trainer(self) -> Replicas:
+        from leadsman.train.ladder.replicas import OneReplica
+        from leadsman.train.loop import Trainer
+        from leadsman.train.stacked import StackedTrainer
+        from leadsman.train.start import load_start
+
+        job = self.job
+        sources = {name: TokenSet(path) for name, path in job.sources.items()}
+        if job.beside:
+            firsts = [trunk[0] for trunk in job.trunks]
+            return StackedTrainer(firsts, sources, device=self.device, compiled=job.use_compile)
+        trainer = Trainer(
+            job.recipes[0],
+            sources,
+            device=self.device,
+            compiled=job.use_compile,
+            start=load_start(job.recipes[0], job.start),
+        )
+        return OneReplica(trainer)
+
+    def run(self, todo: Sequence[tuple[Recipe, ...]]) -> None:
+        self._resume(todo)
+        for rung in todo:
+            if self.branch != rung[0].id:
+                self._advance(rung, shared_steps(rung[0]))
+                self.fork, self.branch = self.trainer.state(), rung[0].id
+            self._advance(rung, rung[0].steps)
+            self._record(rung)
+            if rung is not todo[-1] and self.fork is not None:
+                self.trainer.load(self.fork)
+            self.fork, self.branch = None, ""
+        self._report()
+        self.work.remove(self.file)
+
+    def _advance(self, rung: tuple[Recipe, ...], stop: int) -> None:
+        def after_step() -> None:
+            self._after_step(rung)
+
+        self.trainer.advance(rung, stop, after_step=after_step)
+
+    def _record(self, rung: tuple[Recipe, ...]) -> None:
+        trainer = self.trainer
+        for number, recipe in enumerate(rung):
+            if number in trainer.ended:
+                status, reason = trainer.ended[number]
+                self.recorder.add_failed(
+                    [recipe], reason, status=status, curve=trainer.curves[number].frame()
+                )
+            elif not finished(self.ledger, recipe):
+                with trainer.evaluated(number) as model:
+                    self.recorder.add(
+                        recipe, model, trainer, number, held_out=self.held_out, device=self.device
+                    )
+
+    def _resume(self, todo: Sequence[tuple[Recipe, ...]]) -> None:
+        left = trunk_tokens([rung[0] for rung in todo])
+        self.tokens_done = self.job.tokens - len(self.job.trunks) * left
+        if not self.work.exists(self.file):
+            return
+        saved = load_checkpoint(self.work, self.file, self.job.trunk_id, device=self.device)
+        if saved["branch"] and saved["branch"] not in {rung[0].id for rung in todo}:
+            # The branch got into the ledger before the kill: go on from where it left the trunk.
+            saved |= {"state": saved["fork"], "fork": None, "branch": ""}
+        self.trainer.load(saved["state"])
+        self.fork, self.branch = saved["fork"], saved["branch"]
+        self.tokens_done = saved["tokens_done"]
+
+    def _after_step(self, rung: tuple[Recipe, ...]) -> None:
+        step = self.trainer.step
+        self.tokens_done += len(rung) * rung[0].batches.batch_at(step - 1)
+        if self.job.stop_rule is not None and is_question(rung[0], step):
+            self._ask(rung)
+        clock = time.monotonic()
+        if clock - self.reported >= PROGRESS_SECONDS:
+            self._report()
+            self.reported = clock
+        if clock - self.written >= self.job.checkpoint_seconds:
+            self._save()
+            self.written = time.monotonic()
+
+    def _ask(self, rung: tuple[Recipe, ...]) -> None:
+        """Ask the stop rule about every run that still goes on."""
+        assert self.job.stop_rule is not None
+        trainer = self.trainer
+        curves = [
+            without_warmup(recipe, curve.frame())
+            for recipe, curve in zip(rung, trainer.curves, strict=True)
+        ]
+        verdicts = {}
+        for number, recipe in enumerate(rung):
+            if number in trainer.ended:
+                continue
+            beside = [
+                curves[other]
+                for other, rival in enumerate(rung)
+                if other not in trainer.ended and are_rivals(recipe, rival)
+            ]
+            rivals = rivals_in(self.ledger, recipe) + beside
+            tokens = recipe.batches.tokens_at(shared_steps(recipe))
+            reason = self.job.stop_rule(curves[number], rivals, tokens=tokens) if rivals else ""
+            if reason:
+                verdicts[number] = reason
+        for number, reason in verdicts.items():
+            trainer.freeze(number, "stopped", f"stopped at step {trainer.step}: {reason}")
+
+    def _save(self) -> None:
+        save_checkpoint(
+            self.work,
+            self.file,
+            {
+                "trunk_id": self.job.trunk_id,
+                "state": self.trainer.state(),
+                "fork": self.fork,
+                "branch": self.branch,
+                "tokens_done": self.tokens_done,
+            },
+        )
+
+    def _report(self) -> None:
+        losses = [curve.loss[-1] for curve in self.trainer.curves if curve.loss]
+        state = TrunkProgress(
+            trunk_id=self.job.trunk_id,
+            label=self.job.label,
+            tokens=self.tokens_done,
+            total_tokens=self.job.tokens,
+            loss=sum(losses) / max(len(losses), 1),
+            seconds=self.trainer.seconds,
+        )
+        self.work.write_json(f"progress/{self.job.trunk_id}.json", asdict(state))

@@ -1,0 +1,28 @@
+"""A compact Llama-style decoder, alone or many side by side."""
+
+from leadsman.train.model.decoder import Block, Decoder
+from leadsman.train.model.layers import (
+    NORM_EPS,
+    ROPE_THETA,
+    attention,
+    embed,
+    linear,
+    rms_norm,
+    rotary_tables,
+    rotate,
+    within_documents,
+)
+
+__all__ = [
+    "NORM_EPS",
+    "ROPE_THETA",
+    "Block",
+    "Decoder",
+    "attention",
+    "embed",
+    "linear",
+    "rms_norm",
+    "rotary_tables",
+    "rotate",
+    "within_documents",
+]
