@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from leadsman.errors import InputError
+from leadsman.errors import InputError, MissingExtraError
 from leadsman.laws.base import FittedLaw, Floats
 from leadsman.laws.competition import compute_of
 from leadsman.laws.forecast import Forecast
@@ -89,10 +90,13 @@ def forecast_figure(forecast: Forecast, runs: pl.DataFrame) -> Any:
 
 
 def write_figures(figures: Sequence[Any], file: str | Path, *, title: str = "Leadsman") -> None:
-    """Write figures below each other into one HTML page, or the first into a PNG.
+    """Write figures below each other into one HTML page, or each into a PNG of its own.
+
+    The second PNG beside ``fit.png`` is ``fit-2.png``.
 
     Raises:
-        InputError: the ending is neither .html nor .png, or PNG export is not possible here.
+        InputError: the ending is neither .html nor .png, or no browser is there to draw a PNG.
+        MissingExtraError: a PNG without the extra that draws it.
     """
     path = Path(file)
     if path.suffix.lower() == ".html":
@@ -102,15 +106,11 @@ def write_figures(figures: Sequence[Any], file: str | Path, *, title: str = "Lea
         )
         path.write_text(
             '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-            f"<title>{title}</title><style>{STYLE}</style></head><body><h1>{title}</h1>{body}</body></html>"
+            f"<title>{title}</title><style>{STYLE}</style></head>"
+            f"<body><h1>{title}</h1>{body}</body></html>"
         )
     elif path.suffix.lower() == ".png":
-        try:
-            figures[0].write_image(path)
-        except (ValueError, RuntimeError) as error:
-            raise InputError(
-                f"PNG export needs plotly's kaleido ({error}); write .html instead", file=path
-            ) from error
+        _write_pngs(figures, path)
     else:
         raise InputError("plots are written as .html or .png", file=path)
 
@@ -120,6 +120,22 @@ def _with_unit(name: str) -> str:
     units = {"loss": "nats per token", "bpb": "bits per byte"}
     unit = units.get(name.partition(".")[0])
     return f"{name} ({unit})" if unit else name
+
+
+def _write_pngs(figures: Sequence[Any], path: Path) -> None:
+    if importlib.util.find_spec("kaleido") is None:
+        raise MissingExtraError("plots", "a PNG plot (.html needs nothing)")
+    for k, figure in enumerate(figures):
+        own = path if k == 0 else path.with_stem(f"{path.stem}-{k + 1}")
+        try:
+            figure.write_image(own, width=900, height=540, scale=2)
+        except (ValueError, RuntimeError, OSError) as error:
+            said = str(error).strip().splitlines() or [type(error).__name__]
+            raise InputError(
+                f"a PNG is drawn by a Chrome or Chromium browser, which failed: {said[0]}; "
+                f"write .html instead",
+                file=path,
+            ) from error
 
 
 def _finish(figure: Any, title: str, x: str, y: str, *, log_y: bool = True) -> Any:
