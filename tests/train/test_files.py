@@ -86,6 +86,10 @@ def test_a_ladder_file_is_every_combination_from_shared_trunks(write):
         ({"sources": {"code": "none.jsonl"}}, r"none\.jsonl"),
         ({"batch_tokens": 65}, "65 is not a multiple of the sequence length 16"),
         ({"optimizer": "sgdd"}, "no optimizer is called 'sgdd'"),
+        ({"start": "nowhere"}, r"nowhere/model\.safetensors: no weights to continue from"),
+        ({"schedule": {"ramp_start_tokens": 48, "ramp_tokens": 99}}, "over a power of two"),
+        ({"packing": {"name": "buckets", "shortest": 500}}, "no power of two lies between"),
+        ({"tokenizer": {"path": "none.json"}}, r"none\.json: not a tokenizer"),
     ],
 )
 def test_what_cannot_be_is_named(write, change, message):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -216,3 +217,7 @@ def test_running_out_of_memory_is_a_failed_run(job, new_recipe, tmp_path, monkey
     assert run.status == "failed"
     assert "can't allocate memory" in run.reason
     assert "lower the width" in run.reason
+    params = new_recipe().shape.params
+    assert re.search(
+        rf"{params:,} parameters at 64 tokens a batch need about 0\.8\d* GB", run.reason
+    )

@@ -91,3 +91,57 @@ def sql(
     for values in frame.iter_rows():
         table.add_row(*("" if value is None else str(value) for value in values))
     Console().print(table)
+
+
+@group.command("compare")
+def compare_runs(
+    a: str,
+    b: str,
+    ledger: LedgerOption = "work/ledger",
+    plot: Annotated[str, typer.Option(help="Also write both curves to this HTML file.")] = "",
+) -> None:
+    """Compare two runs: settings that differ, results against seed noise, training curves."""
+    from leadsman.runs.compare import compare
+    from leadsman.runs.curves import write_curves
+
+    book = _open(ledger)
+    found = compare(book, a, b)
+    names = (found.a.id[:8], found.b.id[:8])
+    settings = [(name, *map(str, values)) for name, values in found.settings.items()]
+    _table("differs", names, settings or [("nothing", "", "")])
+    _table(
+        "result",
+        (*names, "change", "seed noise"),
+        [
+            (
+                each.name,
+                f"{each.a:.4f}",
+                f"{each.b:.4f}",
+                f"{each.change:+.2%}",
+                f"{each.deviations:+.1f} standard deviations ({each.replicates} replicates)"
+                if each.replicates
+                else "unknown: no runs differ in the seed only",
+            )
+            for each in found.results
+        ],
+    )
+    rows = found.curves.iter_rows()
+    _table("tokens", names, [(f"{t:,}", *(f"{x:.4f}" for x in pair)) for t, *pair in rows])
+    if plot:
+        write_curves(book, [a, b], plot)
+        typer.echo(f"curves in {plot}")
+
+
+def _table(first: str, headings: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column(first)
+    for heading in headings:
+        table.add_column(heading, justify="right")
+    for row in rows:
+        table.add_row(*row)
+    console = Console()
+    console.print(table)
+    console.print()

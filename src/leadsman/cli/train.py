@@ -10,7 +10,6 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from leadsman.engine import Engine
     from leadsman.runs import Run
     from leadsman.train.files import Design
     from leadsman.train.ladder import TrunkJob, TrunkProgress
@@ -49,7 +48,7 @@ def sound(
         str,
         typer.Option(help="processes, threads, stacked, or auto: the fastest by measurement."),
     ] = "auto",
-    engine: Annotated[str, typer.Option(help="local.")] = "local",
+    engine: Annotated[str, typer.Option(help="local, or ray: one task a trunk.")] = "local",
 ) -> None:
     """Run a design of small runs into the ledger; what is finished is not redone."""
     from leadsman.train.files import load_ladder_file
@@ -62,10 +61,11 @@ def _carry_out(
     design: Design, *, workers: int, dry_run: bool, way: str = "processes", engine: str = "local"
 ) -> None:
     from leadsman.cli.watch import TerminalWatcher
+    from leadsman.engine import open_engine
     from leadsman.errors import LeadsmanError
     from leadsman.train.ladder import train_ladder
 
-    where = _engine(engine, workers)
+    where = open_engine(engine, workers=workers)
     for line in describe(design, where.workers):
         typer.echo(f"  {line}")
     if way == "auto" and dry_run:
@@ -75,7 +75,7 @@ def _carry_out(
     if dry_run:
         return
     if engine == "local":
-        where = _engine(engine, chosen.workers)
+        where = open_engine(engine, workers=chosen.workers)
     with TerminalWatcher() as watcher:
 
         def show(states: Sequence[TrunkProgress]) -> None:
@@ -94,15 +94,6 @@ def _carry_out(
         raise LeadsmanError(f"{len(failed)} of {len(runs)} runs failed; {failed[0].reason}")
 
 
-def _engine(name: str, workers: int) -> Engine:
-    from leadsman.engine import LocalEngine
-    from leadsman.errors import InputError
-
-    if name == "local":
-        return LocalEngine(workers)
-    raise InputError(f"no engine is called {name!r}; there is local", column="engine")
-
-
 def _way(design: Design, workers: int, *, way: str, measured: bool) -> Way:
     """The way that was asked for, or that is fastest here."""
     from leadsman.errors import InputError
@@ -111,7 +102,11 @@ def _way(design: Design, workers: int, *, way: str, measured: bool) -> Way:
     from leadsman.train.sweep import Way, choose_way
     from leadsman.train.sweep.ways import largest_stack
 
-    device = resolve_device(design.fields["device"])
+    try:
+        device = resolve_device(design.fields["device"])
+    except InputError:
+        way = "processes"  # the runs will say it, and the ledger with them
+        device = "cpu"
     processes = Way("processes", workers=workers, threads=design.fields["threads"])
     if way == "auto" and measured:
         nominal = estimate_ladder_seconds(

@@ -47,9 +47,18 @@ def check_memory(recipe: Recipe, device: str, *, replicas: int = 1) -> None:
         )
 
 
-def out_of_memory(error: BaseException) -> str:
+def out_of_memory(error: BaseException, recipe: Recipe, device: str, *, replicas: int = 1) -> str:
     """What to say of an error that means memory ran out; empty for any other error."""
+    from leadsman.train.cost import estimate_memory_bytes
+    from leadsman.train.provenance import memory_bytes
+
     if not isinstance(error, MemoryError) and "memory" not in str(error).lower():
         return ""
     cause = (str(error) or "allocation failed").splitlines()[0]
-    return f"out of memory ({cause}); lower the width, layers or seq_len"
+    needed = estimate_memory_bytes(recipe, device=device, replicas=replicas)
+    lower = "the width, layers or seq_len" if replicas == 1 else f"the stack of {replicas}"
+    return (
+        f"out of memory ({cause}): {recipe.shape.params:,} parameters at {recipe.batch_tokens} "
+        f"tokens a batch need about {needed / 1e9:.3g} GB and {device} has "
+        f"{memory_bytes(device) / 1e9:.3g} GB, perhaps not all of it free; lower {lower}"
+    )

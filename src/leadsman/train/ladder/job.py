@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from leadsman.errors import InputError
@@ -14,6 +14,9 @@ from leadsman.train.ladder.stopping import StopRule
 from leadsman.train.schedule import shared_steps
 
 COMPILE_FROM_FLOPS = 1e12
+"""Compute of one job that repays compilation."""
+COMPILE_SHAPE_FROM_FLOPS = 4e12
+"""Compute of all jobs of a shape that repays it in each of a few workers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +38,8 @@ class TrunkJob:
             run); nothing is saved if empty.
         threads: torch threads; results are bitwise the same for the same number.
         device: ``auto`` takes CUDA when present.
-        compiled: use ``torch.compile``; by default when the trunk is long enough to repay it.
+        compiled: use ``torch.compile``; by default when the trunk is long enough to repay it, or
+            :func:`plan_trunks` finds enough trunks of the shape.
         checkpoint_seconds: time between checkpoints.
     """
 
@@ -169,6 +173,11 @@ def plan_trunks(
             **options,
         )
         by_shape.setdefault(job.recipes[0].shape, []).append(job)
+    for shape, jobs in by_shape.items():
+        if sum(job.flops for job in jobs) >= COMPILE_SHAPE_FROM_FLOPS:
+            by_shape[shape] = [
+                replace(job, compiled=True) if job.compiled is None else job for job in jobs
+            ]
     columns = sorted(by_shape.values(), key=lambda jobs: -max(job.flops for job in jobs))
     longest = max((len(jobs) for jobs in columns), default=0)
     return [jobs[turn] for turn in range(longest) for jobs in columns if turn < len(jobs)]

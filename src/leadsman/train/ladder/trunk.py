@@ -72,7 +72,8 @@ def run_trunk(job: TrunkJob) -> list[str]:
         recorder.add_failed([recipe for rung in todo for recipe in rung], str(error))
         raise
     except (MemoryError, RuntimeError) as error:
-        reason = out_of_memory(error)
+        device = resolve_device(job.device)
+        reason = out_of_memory(error, job.recipes[0], device, replicas=len(job.trunks))
         if not reason:
             raise
         recorder.add_failed([recipe for rung in todo for recipe in rung], reason)
