@@ -117,7 +117,7 @@ def fit(
     from leadsman.laws.competition import competing, compute_of
     from leadsman.laws.plots import fit_figures, write_figures
 
-    table, inputs = _read(runs, x, y)
+    table, inputs = _read_screened(runs, x, y)
     candidate = competing(table, x=inputs or None, law=law)[0]
     fitted = candidate.fit(table, compute_of(table, inputs or None), y=y, seed=seed)
     draws = fitted.parameter_draws(draws=400, seed=seed)
@@ -164,7 +164,7 @@ def compare(
 
     from leadsman.laws.competition.ranking import rank
 
-    table, inputs = _read(runs, x, y)
+    table, inputs = _read_screened(runs, x, y)
     ranking = rank(table, y=y, x=inputs or None, law=law, seed=seed)
     view = Table(
         "law",
@@ -189,7 +189,7 @@ def compare(
 
 def _read(path: Path, x: str, y: str | None) -> tuple[pl.DataFrame, list[str]]:
     """A table with canonical column names, every cell that will be read checked."""
-    from leadsman.laws.table import column, read_table
+    from leadsman.laws.table import check_cells, column, near_misses, read_table
 
     rename, inputs = {}, []
     for part in filter(None, (each.strip() for each in x.split(","))):
@@ -199,6 +199,21 @@ def _read(path: Path, x: str, y: str | None) -> tuple[pl.DataFrame, list[str]]:
     table = read_table(path, rename=rename)
     for name in [*inputs, *([y] if y else [])]:
         column(table, name, file=path)
+    check_cells(table, file=path)
+    for sentence in near_misses(table):
+        typer.echo(f"Warning: {path}: {sentence}", err=True)
+    return table, inputs
+
+
+def _read_screened(path: Path, x: str, y: str) -> tuple[pl.DataFrame, list[str]]:
+    """As :func:`_read`, without repeated rows; says what looks wrong."""
+    from leadsman.laws.competition import varying
+    from leadsman.laws.screening import screen
+
+    table, inputs = _read(path, x, y)
+    table, doubts = screen(table, y=y, x=varying(table, inputs or None))
+    for doubt in doubts:
+        typer.echo(f"Warning: {doubt}", err=True)
     return table, inputs
 
 

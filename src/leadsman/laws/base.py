@@ -49,6 +49,10 @@ class FittedLaw(ABC):
         One row is one draw of the parameters, so rows keep the dependence between points.
         """
 
+    def refit_draws(self, points: pl.DataFrame, *, draws: int, seed: int) -> Floats:
+        """Cheaper draws for the competition of laws, where a law has them; shape (draws, n)."""
+        return self.curve_draws(points, draws=draws, seed=seed)
+
     def parameters(self) -> dict[str, float]:
         """Learned parameters by the name they have in the equation; empty for a model without."""
         return {}
@@ -69,11 +73,15 @@ class FittedLaw(ABC):
             InputError: a column the law reads is missing, or holds a value that cannot be.
         """
         curves = self.curve_draws(points, draws=draws, seed=seed)
-        scatter = self.noise * np.random.default_rng([seed, 1]).standard_normal(curves.shape)
+        # In place: tens of millions of values are usual in planning.
+        values = np.random.default_rng([seed, 1]).standard_normal(curves.shape)
+        values *= self.noise
         if self.law.output == "loss":
-            values = curves * np.exp(scatter)
+            np.exp(values, out=values)
+            values *= curves
         else:
-            values = np.clip(curves + scatter, 0.0, 1.0)
+            values += curves
+            np.clip(values, 0.0, 1.0, out=values)
         warnings = (self.warnings,) * len(points)
         return Forecast(points=points, draws=values, y=self.y, law=self.law.name, warnings=warnings)
 

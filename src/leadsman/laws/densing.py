@@ -15,7 +15,8 @@ import numpy as np
 import polars as pl
 
 from leadsman.laws.base import Floats
-from leadsman.laws.fitting.parametric import FittedParametric, Parameter, ParametricLaw
+from leadsman.laws.fitting.fitted_parametric import FittedParametric
+from leadsman.laws.fitting.parametric import Parameter, ParametricLaw
 from leadsman.laws.table import column
 from leadsman.methods import Paper
 

@@ -8,6 +8,7 @@ for mixture weights.
 
 from __future__ import annotations
 
+import csv
 import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,6 +22,21 @@ from leadsman.runs import Ledger
 
 FLOPS_PER_PARAM_TOKEN = 6.0
 """Training FLOPs per parameter and token where a table gives no ``flops``: the usual 6ND."""
+
+NUMERIC = (
+    "params",
+    "tokens",
+    "flops",
+    "unique_tokens",
+    "active_params",
+    "total_params",
+    "lr",
+    "batch_tokens",
+    "experts",
+    "step",
+    "loss",
+)
+"""Columns known by name that hold numbers."""
 
 
 def read_table(location: str | Path, *, rename: Mapping[str, str] | None = None) -> pl.DataFrame:
@@ -115,6 +131,29 @@ def columns(frame: pl.DataFrame, names: Sequence[str]) -> dict[str, Floats]:
     return {name: column(frame, name) for name in names}
 
 
+def check_cells(frame: pl.DataFrame, *, file: str | Path | None = None) -> None:
+    """Refuse a known column that became text because a cell is not a number.
+
+    Raises:
+        InputError: names file, line and column.
+    """
+    for name in NUMERIC:
+        if name in frame.columns and frame[name].dtype == pl.String:
+            column(frame, name, file=file)
+
+
+def near_misses(frame: pl.DataFrame) -> tuple[str, ...]:
+    """Sentences about columns that are not read but are nearly called like one that is missing."""
+    sentences = []
+    for own in frame.columns:
+        near = difflib.get_close_matches(own.lower(), NUMERIC, n=1, cutoff=0.8)
+        if own not in NUMERIC and near and near[0] not in frame.columns:
+            sentences.append(
+                f"column {own!r} is not read; if it is {near[0]}, say --x {near[0]}={own}"
+            )
+    return tuple(sentences)
+
+
 def mixture_columns(frame: pl.DataFrame) -> list[str]:
     """Names of the ``mix.SOURCE`` columns, sorted."""
     return sorted(name for name in frame.columns if name.startswith("mix."))
@@ -135,12 +174,24 @@ def _read_file(path: Path) -> pl.DataFrame:
         if suffix == ".json":
             return pl.read_json(path, infer_schema_length=None)
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise InputError(f"cannot be read: {error}", file=path) from error
+        raise InputError(_unreadable(path, error), file=path) from error
     raise InputError(
         f"{suffix or 'no'} ending is not known; use .csv, .tsv, .jsonl, .json or .parquet, "
         f"or the directory of a ledger",
         file=path,
     )
+
+
+def _unreadable(path: Path, error: Exception) -> str:
+    """Why a file cannot be read; for a CSV with the line whose cells do not match the header."""
+    if path.suffix.lower() in (".csv", ".tsv"):
+        with path.open(newline="", errors="replace") as lines:
+            rows = csv.reader(lines, delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
+            header = len(next(rows, []))
+            for row in rows:
+                if len(row) > header:
+                    return f"line {rows.line_num} has {len(row)} cells, the header {header}"
+    return f"cannot be read: {str(error).splitlines()[0]}"
 
 
 def _nearest(name: str, known: Sequence[str]) -> str:

@@ -156,7 +156,7 @@ def _block(
         try:
             law = candidate.fit(runs, compute, y=y, seed=seed)
             log_pred[m] = np.log(law.curve(points))
-            curves = np.log(law.curve_draws(points, draws=SPREAD_DRAWS, seed=seed))
+            curves = np.log(law.refit_draws(points, draws=SPREAD_DRAWS, seed=seed))
         except (DesignError, MethodError) as error:
             fitted.append(None)
             problems.append(str(error))

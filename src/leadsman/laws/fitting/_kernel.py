@@ -366,3 +366,22 @@ def log_curves(thetas: Array, features: Array, base: Array, power: float, out: A
             for j in range(n_terms):
                 total += math.exp(t[j] - top)
             out[s, i] = power * (top + math.log(total))
+
+
+@njit(cache=True, nogil=True)
+def many_residuals(
+    thetas: Array,
+    features: Array,
+    base: Array,
+    log_y: Array,
+    powers: Array,
+    r: Array,
+    jac: Array,
+) -> None:
+    """Fill ``r`` (k, n) and ``jac`` (k, n, q) for each row of ``thetas`` (k, q).
+
+    ``features`` (m, n, J, p), ``base`` (m, n, J) and ``powers`` (m,) with m = k, or m = 1 for all.
+    """
+    for s in range(thetas.shape[0]):
+        m = s if features.shape[0] > 1 else 0
+        residuals(thetas[s], features[m], base[m], log_y, powers[m], r[s], jac[s])

@@ -94,9 +94,19 @@ def _descend(
 
 def jacobian_at(residuals: Residuals, theta: Floats, upper: Floats) -> Floats:
     """Derivatives of the residuals at one point ``theta`` (p,), shape (n, p)."""
-    batch = theta[None]
+    return np.asarray(linearised(residuals, theta[None], upper)[1][0])
+
+
+def linearised(residuals: Residuals, theta: Floats, upper: Floats) -> tuple[Floats, Floats]:
+    """Residuals (b, n) and their derivatives (b, n, p) at each row of ``theta`` (b, p)."""
     with np.errstate(all="ignore"):
-        return np.asarray(_jacobian(residuals, batch, _finite(residuals(batch)), upper)[0])
+        values = _finite(residuals(theta))
+        return values, np.asarray(_jacobian(residuals, theta, values, upper))
+
+
+def huber(values: Floats, weights: Floats, delta: Floats | float) -> Floats:
+    """Summed Huber loss of residuals (b, n), shape (b,)."""
+    return _cost(values, weights, delta)
 
 
 def _jacobian(residuals: Residuals, theta: Floats, values: Floats, upper: Floats) -> Floats:

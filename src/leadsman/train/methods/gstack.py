@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from leadsman.errors import MethodError
 from leadsman.methods import Paper
-from leadsman.train.base import TrainingMethod, require
+from leadsman.train.base import require
+from leadsman.train.methods._growing import GrowingMethod, Stage, step_of
 
 if TYPE_CHECKING:
+    from leadsman.runs import ModelShape, Recipe
     from leadsman.train.model import Decoder
 
 
-class GStack(TrainingMethod):
+class GStack(GrowingMethod):
     """Starts a deep model from copies of a shallow trained one, stacked in depth.
 
         blocks of the grown model = blocks of the small one, ``factor`` times in order
 
-    Embeddings and the final norm are taken over. The paper advises a factor of 4 and growing after
-    few tokens (10B for a 7B model); its claim is 54.6 % fewer tokens to the same loss there.
+    Embeddings and the final norm are taken over; the loss jumps at first, since the function is
+    another. The paper advises a factor of 4 and growing after few tokens (10B for a 7B model); its
+    claim is 54.6 % fewer tokens to the same loss there.
 
     Args:
-        factor: times the depth.
+        factor: times the depth; must divide the recipe's layers.
+        after_tokens: tokens on which the small model is trained; a recipe must say.
 
     Raises:
-        MethodError: a factor below one.
+        MethodError: a value out of bounds, layers the factor does not divide, or no
+            ``after_tokens`` in a recipe.
     """
 
     name = "gstack"
@@ -33,27 +40,29 @@ class GStack(TrainingMethod):
         217,
     )
 
-    def __init__(self, *, factor: int = 4) -> None:
+    def __init__(self, *, factor: int = 4, after_tokens: int | None = None) -> None:
         require(factor, "factor")
-        self.factor = factor
+        require(1 if after_tokens is None else after_tokens, "after_tokens")
+        self.factor, self.after_tokens = factor, after_tokens
 
     def apply(self, model: Decoder) -> Decoder:
         """A new model ``factor`` times as deep; the given one is left as it is."""
-        from dataclasses import replace
+        from leadsman.train.methods._growth import stack_depth
 
-        import torch
+        return stack_depth(model, self.factor)
 
-        from leadsman.train.model import Decoder
+    def grow(self, model: Decoder, shape: ModelShape, *, seed: int) -> Decoder:
+        """:meth:`apply`; stacking draws nothing."""
+        return self.apply(model)
 
-        layers = model.shape.layers
-        grown = Decoder(
-            replace(model.shape, layers=self.factor * layers), replicas=model.replicas
-        ).to(model.embedding.device)
-        with torch.no_grad():
-            for name, param in grown.named_parameters():
-                part, _, rest = name.partition(".")
-                if part == "blocks":
-                    number, _, kind = rest.partition(".")
-                    name = f"blocks.{int(number) % layers}.{kind}"
-                param.copy_(model.get_parameter(name))
-        return grown
+    def stages(self, recipe: Recipe) -> list[Stage]:
+        """The shallow model, then the recipe's."""
+        if self.after_tokens is None:
+            raise MethodError("gstack needs after_tokens: how long the small model is trained")
+        layers, rest = divmod(recipe.shape.layers, self.factor)
+        if rest:
+            raise MethodError(
+                f"a factor of {self.factor} does not divide {recipe.shape.layers} layers"
+            )
+        small = replace(recipe.shape, layers=layers)
+        return [Stage(small, 0), Stage(recipe.shape, step_of(self.after_tokens, recipe))]

@@ -10,7 +10,10 @@ from torch import Tensor
 
 from leadsman.runs import Recipe
 from leadsman.train.model import Decoder
+from leadsman.train.optimizers.adamw import AdamW
 from leadsman.train.parametrization import param_groups
+
+ADAMW = AdamW()
 
 
 class JoinedOptimizer(torch.optim.Optimizer):
@@ -51,3 +54,8 @@ def split_groups(
             if params:
                 groups.append(group | {"params": params})
     return blocks, rest
+
+
+def adamw(groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+    """Fused AdamW with this library's defaults, for what a method leaves to it."""
+    return torch.optim.AdamW(groups, betas=(ADAMW.beta1, ADAMW.beta2), eps=ADAMW.eps, fused=True)

@@ -20,11 +20,20 @@ def from_library(
     Raises:
         MissingExtraError: the package is not installed.
     """
+    chosen: torch.optim.Optimizer = library_class(class_name)(
+        param_groups(model, recipe), **options
+    )
+    return chosen
+
+
+def library_class(class_name: str) -> Any:
+    """A class of ``pytorch_optimizer``.
+
+    Raises:
+        MissingExtraError: the package is not installed.
+    """
     try:
         import pytorch_optimizer
     except ImportError as error:
         raise MissingExtraError("train", f"optimizer {class_name}") from error
-    chosen: torch.optim.Optimizer = getattr(pytorch_optimizer, class_name)(
-        param_groups(model, recipe), **options
-    )
-    return chosen
+    return getattr(pytorch_optimizer, class_name)

@@ -9,35 +9,47 @@ coordinates in it are stepped by Adam, and the step is carried back.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from leadsman.errors import MethodError
-from leadsman.runs import Recipe
+from leadsman.train.matrices import row_parts
 from leadsman.train.model import Decoder
-from leadsman.train.optimizers._joined import JoinedOptimizer, split_groups
 from leadsman.train.optimizers.adamw import AdamW
 
 ADAMW = AdamW()
 
 
 class ProjectedAdam(torch.optim.Optimizer):
-    """Adam in a subspace; a subclass says which.
+    """Adam in a subspace of each matrix; a subclass says which.
+
+    Query, key and value are matrices of their own, and so are gate and up.
 
     Args:
-        groups: groups of matrices.
+        model: the decoder the parameters are of.
+        groups: groups of block matrices.
         rank: directions kept.
         refresh: steps between choices of the subspace.
         scale: of the step.
     """
 
     def __init__(
-        self, groups: list[dict[str, Any]], *, rank: int, refresh: int, scale: float
+        self,
+        model: Decoder,
+        groups: list[dict[str, Any]],
+        *,
+        rank: int,
+        refresh: int,
+        scale: float,
     ) -> None:
         super().__init__(groups, {"rank": rank, "refresh": refresh, "scale": scale})
+        self._rows = {
+            param: row_parts(model.shape, name.rpartition(".")[2])
+            for name, param in model.blocks.named_parameters()
+            if param.dim() == 2
+        }
 
     def choose(self, grad: Tensor, state: dict[str, Any], rank: int) -> None:
         """Choose a basis for ``grad`` ``[short, long]`` and keep it in ``state``."""
@@ -56,11 +68,18 @@ class ProjectedAdam(torch.optim.Optimizer):
         """Step all parameters that have a gradient."""
         for group in self.param_groups:
             for param in group["params"]:
-                if param.grad is not None:
-                    self._step_one(param, param.grad, group)
+                if param.grad is None:
+                    continue
+                rows = self._rows[param]
+                parts = self.state[param].setdefault("parts", [{} for _ in rows])
+                for part, grad, state in zip(
+                    param.split(rows), param.grad.split(rows), parts, strict=True
+                ):
+                    self._step_one(part, grad, state, group)
 
-    def _step_one(self, param: Tensor, grad: Tensor, group: dict[str, Any]) -> None:
-        state = self.state[param]
+    def _step_one(
+        self, param: Tensor, grad: Tensor, state: dict[str, Any], group: dict[str, Any]
+    ) -> None:
         tall = grad.shape[0] > grad.shape[1]
         grad = grad.T if tall else grad
         count = int(state.get("step", 0))
@@ -103,36 +122,36 @@ class DCTAdam(ProjectedAdam):
     once for each side length and shared by all matrices.
     """
 
-    _bases: dict[int, Tensor]
+    def __init__(self, model: Decoder, groups: list[dict[str, Any]], **options: Any) -> None:
+        super().__init__(model, groups, **options)
+        sides = {min(rows, p.shape[1]) for p, parts in self._rows.items() for rows in parts}
+        self.bases = {side: dct_basis(side).to(model.embedding.device) for side in sorted(sides)}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """The inverse of ``state_dict``; torch turns indices into floats, this turns them back."""
+        super().load_state_dict(dict(state_dict))
+        for state in self.state.values():
+            for part in state["parts"]:
+                part["chosen"] = part["chosen"].to(torch.int32)
 
     def choose(self, grad: Tensor, state: dict[str, Any], rank: int) -> None:
         """The rows of ``D^T G`` of largest norm."""
-        alignment = torch.matmul(self._basis(grad).T, grad).norm(dim=1)
+        alignment = torch.matmul(self.bases[len(grad)].T, grad).norm(dim=1)
         chosen = torch.sort(torch.topk(alignment, rank).indices).values.to(torch.int32)
         if "chosen" in state:
             same = chosen[:, None] == state["chosen"][None, :]
             for moment in ("mean", "square"):
                 state[moment] = torch.matmul(same.to(grad.dtype), state[moment])
-        state["chosen"] = chosen
+        state["chosen"], state["side"] = chosen, len(grad)
 
     def project(self, grad: Tensor, state: dict[str, Any]) -> Tensor:
         """The chosen rows of ``D^T G``."""
-        return torch.matmul(self._basis(grad)[:, state["chosen"]].T, grad)
+        return torch.matmul(self.bases[len(grad)][:, state["chosen"]].T, grad)
 
     def carry_back(self, step: Tensor, state: dict[str, Any]) -> Tensor:
         """``D`` restricted to the chosen columns, times the step."""
-        return torch.matmul(self._basis(step)[:, state["chosen"]], step)
-
-    def _basis(self, like: Tensor) -> Tensor:
-        return self._bases[self._short].to(like)
-
-    def _step_one(self, param: Tensor, grad: Tensor, group: dict[str, Any]) -> None:
-        self._short = min(param.shape)
-        if not hasattr(self, "_bases"):
-            self._bases = {}
-        if self._short not in self._bases:
-            self._bases[self._short] = dct_basis(self._short).to(param.device)
-        super()._step_one(param, grad, group)
+        basis = self.bases[state["side"]]
+        return torch.matmul(basis[:, state["chosen"]], step)
 
 
 def dct_basis(size: int) -> Tensor:
@@ -146,25 +165,3 @@ def dct_basis(size: int) -> Tensor:
     basis = torch.cos(math.pi / size * (place[:, None] + 0.5) * place[None, :])
     basis[:, 0] /= math.sqrt(2)
     return (basis * math.sqrt(2 / size)).float()
-
-
-def projected(
-    kind: type[ProjectedAdam],
-    model: Decoder,
-    recipe: Recipe,
-    *,
-    rank: int,
-    refresh: int,
-    scale: float,
-) -> JoinedOptimizer:
-    """A projected Adam for block matrices, fused AdamW for the rest.
-
-    Raises:
-        MethodError: the rank is larger than a matrix's shorter side.
-    """
-    blocks, rest = split_groups(model, recipe)
-    shortest = min(min(param.shape) for group in blocks for param in group["params"])
-    if rank > shortest:
-        raise MethodError(f"rank {rank} is above the shortest side of a block matrix, {shortest}")
-    adamw = torch.optim.AdamW(rest, betas=(ADAMW.beta1, ADAMW.beta2), eps=ADAMW.eps, fused=True)
-    return JoinedOptimizer([kind(blocks, rank=rank, refresh=refresh, scale=scale), adamw])

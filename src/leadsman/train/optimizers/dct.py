@@ -5,16 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from leadsman.methods import Paper
-from leadsman.train.base import OptimizerMethod, require
+from leadsman.train.matrices import block_matrices
+from leadsman.train.optimizers._subspace import SubspaceMethod
 
 if TYPE_CHECKING:
-    import torch
-
-    from leadsman.runs import ModelShape, Recipe
-    from leadsman.train.model import Decoder
+    from leadsman.runs import ModelShape
+    from leadsman.train.optimizers._projected import ProjectedAdam
 
 
-class DCT(OptimizerMethod):
+class DCT(SubspaceMethod):
     """Picks the subspace from a fixed cosine basis: one product and a sort instead of an SVD.
 
         D orthonormal DCT-II;  chosen = rank largest row norms of D^T G
@@ -39,27 +38,15 @@ class DCT(OptimizerMethod):
     )
 
     def __init__(self, *, rank: int = 16, refresh: int = 1, scale: float = 0.25) -> None:
-        require(rank, "rank")
-        require(refresh, "refresh")
-        require(scale, "scale")
-        self.rank, self.refresh, self.scale = rank, refresh, scale
+        super().__init__(rank=rank, refresh=refresh, scale=scale)
 
-    def apply(self, model: Decoder, recipe: Recipe) -> torch.optim.Optimizer:
-        """Projected Adam for block matrices, fused AdamW for embeddings and gains."""
-        from leadsman.train.optimizers._projected import DCTAdam, projected
+    def optimizer(self) -> type[ProjectedAdam]:
+        """Adam in the chosen cosines."""
+        from leadsman.train.optimizers._projected import DCTAdam
 
-        return projected(
-            DCTAdam, model, recipe, rank=self.rank, refresh=self.refresh, scale=self.scale
-        )
+        return DCTAdam
 
-    def state_bytes(self, shape: ModelShape) -> int:
-        """Bytes of optimizer state in float32: two moments and the indices of each matrix.
-
-        The cosine bases, one a side length and shared by all matrices, are not counted.
-        """
-        from leadsman.train.optimizers._sizes import block_matrices
-
-        sides = block_matrices(shape)
-        projected = sum(self.rank * (2 * max(rows, columns) + 1) for rows, columns in sides)
-        rest = shape.params - sum(rows * columns for rows, columns in sides)
-        return 4 * (projected + 2 * rest)
+    def basis_numbers(self, shape: ModelShape) -> int:
+        """``rank`` indices a matrix, and one whole basis a side length, shared by all matrices."""
+        sides = [min(pair) for pair in block_matrices(shape)]
+        return self.rank * len(sides) + sum(side * side for side in set(sides))

@@ -5,16 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from leadsman.methods import Paper
-from leadsman.train.base import OptimizerMethod, require
+from leadsman.train.matrices import block_matrices
+from leadsman.train.optimizers._subspace import SubspaceMethod
 
 if TYPE_CHECKING:
-    import torch
-
-    from leadsman.runs import ModelShape, Recipe
-    from leadsman.train.model import Decoder
+    from leadsman.runs import ModelShape
+    from leadsman.train.optimizers._projected import ProjectedAdam
 
 
-class GaLore(OptimizerMethod):
+class GaLore(SubspaceMethod):
     """Keeps Adam's moments in a subspace refreshed by SVD; updates stay full-size.
 
         P = first rank left singular vectors of G, every ``refresh`` steps
@@ -36,26 +35,14 @@ class GaLore(OptimizerMethod):
     paper = Paper("GaLore: Memory-Efficient LLM Training by Gradient Low-Rank Projection", 2024, 24)
 
     def __init__(self, *, rank: int = 16, refresh: int = 200, scale: float = 0.25) -> None:
-        require(rank, "rank")
-        require(refresh, "refresh")
-        require(scale, "scale")
-        self.rank, self.refresh, self.scale = rank, refresh, scale
+        super().__init__(rank=rank, refresh=refresh, scale=scale)
 
-    def apply(self, model: Decoder, recipe: Recipe) -> torch.optim.Optimizer:
-        """Projected Adam for block matrices, fused AdamW for embeddings and gains."""
-        from leadsman.train.optimizers._projected import GaLoreAdam, projected
+    def optimizer(self) -> type[ProjectedAdam]:
+        """Adam in the singular basis."""
+        from leadsman.train.optimizers._projected import GaLoreAdam
 
-        return projected(
-            GaLoreAdam, model, recipe, rank=self.rank, refresh=self.refresh, scale=self.scale
-        )
+        return GaLoreAdam
 
-    def state_bytes(self, shape: ModelShape) -> int:
-        """Bytes of optimizer state in float32: two moments and the basis a matrix."""
-        from leadsman.train.optimizers._sizes import block_matrices
-
-        sides = block_matrices(shape)
-        projected = sum(
-            self.rank * (2 * max(rows, columns) + min(rows, columns)) for rows, columns in sides
-        )
-        rest = shape.params - sum(rows * columns for rows, columns in sides)
-        return 4 * (projected + 2 * rest)
+    def basis_numbers(self, shape: ModelShape) -> int:
+        """A basis a matrix: ``rank`` vectors of its shorter side."""
+        return sum(self.rank * min(pair) for pair in block_matrices(shape))

@@ -43,21 +43,13 @@ class Muon(OptimizerMethod):
         """torch's Muon for block matrices, fused AdamW for embeddings and gains."""
         import torch
 
-        from leadsman.train.optimizers._joined import JoinedOptimizer, split_groups
-        from leadsman.train.optimizers.adamw import AdamW
+        from leadsman.train.optimizers._joined import JoinedOptimizer, adamw, split_groups
 
         blocks, rest = split_groups(model, recipe)
-        adamw = AdamW()
-        return JoinedOptimizer(
-            [
-                torch.optim.Muon(
-                    blocks,
-                    momentum=self.momentum,
-                    ns_steps=self.iterations,
-                    adjust_lr_fn="match_rms_adamw",
-                ),
-                torch.optim.AdamW(
-                    rest, betas=(adamw.beta1, adamw.beta2), eps=adamw.eps, fused=True
-                ),
-            ]
+        muon = torch.optim.Muon(
+            blocks,
+            momentum=self.momentum,
+            ns_steps=self.iterations,
+            adjust_lr_fn="match_rms_adamw",
         )
+        return JoinedOptimizer([muon, adamw(rest)])

@@ -1,0 +1,1 @@
+"""Claims of the methods' papers, measured at the size that a small machine allows."""

@@ -1,0 +1,277 @@
+"""What is believed about results at settings not yet run: joint draws over any points.
+
+A belief answers for many points at once, again and again, and position ``k`` is the same world in
+every answer: only so can choices be compared. Over scale (params, tokens), a world is one draw of
+the parameters of one law; its centre and spread are moved to those of
+:func:`leadsman.laws.forecast_runs`, so intervals are the checked ones and the shape of a world is
+that of a law. Other settings (lr, batch, shares of a mixture, rates) act on the log result through
+a quadratic whose coefficients are learned from the runs with their uncertainty
+(:mod:`leadsman.plan.decision.settings`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import polars as pl
+from scipy.interpolate import RBFInterpolator
+from scipy.optimize import nnls
+from scipy.stats import qmc
+
+from leadsman.errors import DesignError, LeadsmanError
+from leadsman.laws import forecast_runs
+from leadsman.laws.base import FittedLaw, Law
+from leadsman.plan.decision.settings import SettingsEffect
+from leadsman.plan.decision.space import Floats, Space
+from leadsman.registry import method
+
+SCALE = ("params", "tokens", "unique_tokens")
+LAWS = ("chinchilla", "over-training", "kaplan", "data-constrained")
+ANCHORS = 40
+BOOTSTRAP = 400
+BACKFITS = 2
+
+
+class Belief(Protocol):
+    """Joint draws of a result at any points."""
+
+    y: str
+    worlds: int
+
+    def draws(self, points: pl.DataFrame, worlds: slice | None = None) -> Floats:
+        """Results without the noise of a single run, shape (worlds, n)."""
+
+
+class BeliefOfRuns:
+    """A belief learned from a table of runs.
+
+    Args:
+        runs: finished runs.
+        space: what may be chosen; its scale columns give the region the forecast is asked about.
+        y: column to predict.
+        group: column of names that split the runs into series (mixtures); ``None`` for one series.
+        worlds: joint draws.
+        seed: of the draws.
+
+    Raises:
+        DesignError: the runs of a series cannot carry a law.
+        InputError: a column is missing or holds what cannot be.
+    """
+
+    def __init__(
+        self,
+        runs: pl.DataFrame,
+        space: Space,
+        *,
+        y: str,
+        group: str | None = None,
+        worlds: int = 10_000,
+        seed: int = 0,
+    ) -> None:
+        self.y, self.worlds, self.group = y, worlds, group
+        rng = np.random.default_rng([seed, 7])
+        self._effect, adjusted = self._settings(runs, space, rng)
+        self.fixed = self._effect.constant
+        shared = rng.standard_normal(worlds)
+        names = [None] if group is None else list(dict.fromkeys(runs[group].to_list()))
+        wanted = _choices(space, group)
+        kept = [name for name in names if wanted is None or name in wanted]
+        anchors = _anchors(adjusted, space, seed)
+        forecast = _forecast(adjusted, anchors, kept, y=y, group=group, seed=seed)
+        self.law, self.warnings = forecast[1], forecast[2]
+        self._series = {
+            name: _Series(
+                adjusted if name is None else adjusted.filter(pl.col(str(group)) == name),
+                anchors,
+                forecast[0][name],
+                y=y,
+                common=(shared + rng.standard_normal(worlds)) / np.sqrt(2),
+                seed=seed,
+            )
+            for name in kept
+        }
+
+    def draws(self, points: pl.DataFrame, worlds: slice | None = None) -> Floats:
+        """Results without the noise of a single run, shape (worlds, n)."""
+        pick = worlds if worlds is not None else slice(None)
+        logs = self._effect.draws(points, pick)
+        if self.group is None:
+            return np.asarray(np.exp(logs + self._series[None].log_draws(points, pick)))
+        names = points[self.group].to_numpy()
+        for name in dict.fromkeys(names.tolist()):
+            rows = np.flatnonzero(names == name)
+            logs[:, rows] += self._series[name].log_draws(points[rows.tolist()], pick)
+        return np.asarray(np.exp(logs))
+
+    def _settings(
+        self, runs: pl.DataFrame, space: Space, rng: np.random.Generator
+    ) -> tuple[SettingsEffect, pl.DataFrame]:
+        """The effect of settings, and the runs with it taken out of ``y``."""
+        effect = SettingsEffect(space, skip=(*SCALE, *([self.group] if self.group else [])))
+        log_y = np.log(runs[self.y].to_numpy().astype(np.float64))
+        effect.fit(runs, np.zeros(len(runs)), worlds=self.worlds, rng=rng)
+        adjusted = runs
+        if not effect.varies:
+            return effect, runs
+        for _ in range(BACKFITS):
+            residual = log_y - self._law_curve(adjusted)
+            effect.fit(runs, residual, worlds=self.worlds, rng=rng)
+            adjusted = runs.with_columns(pl.Series(self.y, np.exp(log_y - effect.mean(runs))))
+        return effect, adjusted
+
+    def _law_curve(self, runs: pl.DataFrame) -> Floats:
+        """Log of the first law that fits, at the runs themselves, series by series."""
+        curve = np.empty(len(runs))
+        keys = np.zeros(len(runs)) if self.group is None else runs[self.group].to_numpy()
+        for key in dict.fromkeys(keys.tolist()):
+            rows = np.flatnonzero(keys == key)
+            part = runs[rows.tolist()]
+            curve[rows] = np.log(_fit_laws(part, self.y, 0)[0].curve(part))
+        return curve
+
+
+class _Series:
+    """The runs of one series: laws, their draws, and the forecast's centre and spread."""
+
+    def __init__(
+        self,
+        runs: pl.DataFrame,
+        anchors: pl.DataFrame,
+        forecast: tuple[Floats, Floats],
+        *,
+        y: str,
+        common: Floats,
+        seed: int,
+    ) -> None:
+        self._common = common
+        self._seed = seed
+        self._laws = _fit_laws(runs, y, seed)
+        rng = np.random.default_rng([seed, 11])
+        centre, spread = forecast
+        curves = np.stack([np.log(law.curve(anchors)) for law in self._laws], axis=1)
+        # Which laws stand behind the forecast: shares that rebuild its centre, summing to one.
+        heavy = 1e3 * np.ones((1, len(self._laws)))
+        shares, _ = nnls(np.vstack([curves, heavy]), np.append(centre, 1e3))
+        shares = shares / shares.sum() if shares.sum() > 0 else np.full(len(shares), 1 / len(shares))
+        self._law_of = rng.choice(len(self._laws), size=len(common), p=shares)
+        self._draw_of = rng.integers(BOOTSTRAP, size=len(common))
+        own = self._law_draws(anchors, slice(None))
+        features = _log_scale(anchors)
+        self._centre_law = shares
+        mean, sd = own.mean(axis=0), own.std(axis=0)
+        self._shift = _smooth(features, centre - mean)
+        self._spread = _smooth(features, np.log(np.maximum(spread, 1e-6)))
+        self._own_sd = _smooth(features, np.log(np.maximum(sd, 1e-6)))
+        self._mean = _smooth(features, mean - curves @ shares)
+
+    def log_draws(self, points: pl.DataFrame, pick: slice) -> Floats:
+        """Log results, shape (worlds, n)."""
+        features = _log_scale(points)
+        own = self._law_draws(points, pick)
+        curves = np.stack([np.log(law.curve(points)) for law in self._laws], axis=1)
+        mean = curves @ self._centre_law + self._mean(features)
+        spread, own_sd = np.exp(self._spread(features)), np.exp(self._own_sd(features))
+        shrink = np.minimum(1.0, spread / own_sd)
+        rest = np.sqrt(np.maximum(spread**2 - (shrink * own_sd) ** 2, 0.0))
+        deviation = np.clip(own - mean, -4 * own_sd, 4 * own_sd) * shrink
+        shifted = mean + self._shift(features)
+        return np.asarray(shifted + deviation + self._common[pick, None] * rest)
+
+    def _law_draws(self, points: pl.DataFrame, pick: slice) -> Floats:
+        """Log of each world's own law and parameter draw, shape (worlds, n)."""
+        law_of, draw_of = self._law_of[pick], self._draw_of[pick]
+        values = np.empty((len(law_of), len(points)))
+        for k, law in enumerate(self._laws):
+            mine = law_of == k
+            if mine.any():
+                curves = law.curve_draws(points, draws=BOOTSTRAP, seed=self._seed)
+                values[mine] = np.log(curves)[draw_of[mine]]
+        return values
+
+
+def _fit_laws(runs: pl.DataFrame, y: str, seed: int) -> list[FittedLaw]:
+    """Every law of scale these runs can carry.
+
+    Raises:
+        DesignError: none; the first law's own reason.
+    """
+    fitted: list[FittedLaw] = []
+    reason: LeadsmanError | None = None
+    for name in LAWS:
+        if (name == "data-constrained") != ("unique_tokens" in runs.columns):
+            continue
+        cls = method("law", name)
+        assert issubclass(cls, Law)
+        try:
+            fitted.append(cls().fit(runs, y=y, seed=seed))
+        except LeadsmanError as error:
+            reason = reason or error
+    if not fitted:
+        raise DesignError(f"no law of size and data can be fitted on these runs: {reason}")
+    return fitted
+
+
+def _forecast(
+    runs: pl.DataFrame,
+    anchors: pl.DataFrame,
+    names: Sequence[str | None],
+    *,
+    y: str,
+    group: str | None,
+    seed: int,
+) -> tuple[dict[str | None, tuple[Floats, Floats]], str, tuple[str, ...]]:
+    """Centre and spread of the log forecast at the anchors, by series; law; warnings."""
+    asked = [
+        anchors if name is None else anchors.with_columns(pl.lit(name).alias(str(group)))
+        for name in names
+    ]
+    inputs = [name for name in SCALE if name in anchors.columns]
+    forecast = forecast_runs(
+        runs, pl.concat(asked), y=y, x=inputs, group=group, draws=400, seed=seed
+    )
+    logs = np.log(forecast.draws)
+    low, centre, high = np.quantile(logs, [0.16, 0.5, 0.84], axis=0)
+    size = len(anchors)
+    parts = {
+        name: (centre[k * size : (k + 1) * size], (high - low)[k * size : (k + 1) * size] / 2)
+        for k, name in enumerate(names)
+    }
+    said = dict.fromkeys(sentence for each in forecast.warnings for sentence in each)
+    return parts, forecast.law, tuple(said)
+
+
+def _anchors(runs: pl.DataFrame, space: Space, seed: int) -> pl.DataFrame:
+    """Points spread over the scale columns of the space and the runs, in log."""
+    names = [name for name in SCALE if name in runs.columns and name in space_columns(space, runs)]
+    sobol = qmc.Sobol(len(names), seed=seed).random(64)[:ANCHORS]
+    columns = {}
+    for k, name in enumerate(names):
+        low, high = float(runs[name].min()), float(runs[name].max())  # type: ignore[arg-type]
+        dimension = space.dimensions.get(name)
+        if dimension is not None and dimension.low is not None and dimension.high is not None:
+            low, high = min(low, dimension.low), max(high, dimension.high)
+        columns[name] = np.exp(np.log(low) + sobol[:, k] * (np.log(high) - np.log(low)))
+    return pl.DataFrame(columns)
+
+
+def space_columns(space: Space, runs: pl.DataFrame) -> set[str]:
+    """Scale columns that matter: chosen, or (params, tokens) always."""
+    return ({"params", "tokens"} | set(space.dimensions)) & set(runs.columns)
+
+
+def _log_scale(points: pl.DataFrame) -> Floats:
+    names = [name for name in SCALE if name in points.columns]
+    return np.log(np.column_stack([points[name].to_numpy() for name in names]).astype(np.float64))
+
+
+def _smooth(features: Floats, values: Floats) -> RBFInterpolator:
+    """A smooth surface through values at the anchors, linear far away."""
+    return RBFInterpolator(features, values, kernel="linear", degree=1, smoothing=1e-3)
+
+
+def _choices(space: Space, group: str | None) -> tuple[str, ...] | None:
+    dimension = space.dimensions.get(group) if group else None
+    return None if dimension is None else dimension.choices
+

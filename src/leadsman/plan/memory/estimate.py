@@ -1,0 +1,103 @@
+"""The peak of one training step, from the setting alone.
+
+A step has four moments at which memory can be highest; the estimate is the largest:
+
+    loss      weights + state + kept activations + logits
+    backward  weights + state + kept activations + one block recomputed or in work
+    end       weights + state + gradients + the embedding's gradient in work
+    step      weights + state + gradients + scratch of the optimizer
+
+Gradients count from the start where they are accumulated.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from leadsman.plan.memory.activations import (
+    block_bytes,
+    cast_bytes,
+    head_bytes,
+    kept_bytes,
+    logits_bytes,
+    scratch_bytes,
+)
+from leadsman.plan.memory.setting import TrainingSetting
+from leadsman.plan.memory.states import (
+    gradient_bytes,
+    optimizer_bytes,
+    step_bytes,
+    weight_bytes,
+)
+
+
+@dataclass(frozen=True)
+class MemoryEstimate:
+    """Bytes on one device, tensors only: what the libraries themselves hold is not in it.
+
+    Attributes:
+        weights: of the model and its adapters, and the copies autocast keeps.
+        optimizer: state.
+        gradients: of all trained parameters.
+        activations: kept for the backward pass.
+        logits: at the loss.
+        scratch: of the moment that decides.
+        moment: when the peak is reached: ``loss``, ``backward``, ``end`` or ``step``.
+        total: at that moment.
+    """
+
+    weights: float
+    optimizer: float
+    gradients: float
+    activations: float
+    logits: float
+    scratch: float
+    moment: str
+    total: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return asdict(self)
+
+
+def estimate_memory(setting: TrainingSetting) -> MemoryEstimate:
+    """Peak bytes of a training step.
+
+    >>> from leadsman.runs import ModelShape
+    >>> shape = ModelShape(layers=4, width=256, heads=4, kv_heads=4, ffn_width=688,
+    ...                    vocab_size=8192, seq_len=512)
+    >>> estimate = estimate_memory(TrainingSetting(shape=shape, sequences=2))
+    >>> estimate.moment, round(estimate.total / 1e6)
+    ('loss', 233)
+    """
+    shape = setting.shape
+    weights, state = weight_bytes(setting), optimizer_bytes(setting)
+    gradients = gradient_bytes(setting)
+    casts, kept = cast_bytes(setting), kept_bytes(setting)
+    logits, work = logits_bytes(setting), scratch_bytes(setting)
+    recomputed = block_bytes(setting) if setting.checkpointing else 0.0
+    early = gradients if setting.accumulate else 0.0
+    embedding = 4.0 * shape.vocab_size * shape.width if setting.lora_rank is None else 0.0
+    beside = {
+        "loss": casts + kept + head_bytes(setting) + early + logits,
+        "backward": casts + kept + max(early, embedding) + recomputed + work,
+        "end": gradients + embedding,
+        "step": gradients + step_bytes(setting),
+    }
+    moment = max(beside, key=lambda name: beside[name])
+    in_step = moment in ("end", "step")
+    total = weights + state + beside[moment]
+    known = weights + state + (gradients if in_step else early)
+    known += 0.0 if in_step else casts + kept
+    known += logits if moment == "loss" else 0.0
+    return MemoryEstimate(
+        weights=weights + (0.0 if in_step else casts),
+        optimizer=state,
+        gradients=gradients if in_step else early,
+        activations=0.0 if in_step else kept,
+        logits=logits if moment == "loss" else 0.0,
+        scratch=total - known,
+        moment=moment,
+        total=total,
+    )
