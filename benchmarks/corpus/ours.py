@@ -71,7 +71,7 @@ def clean(raw: str, items: str, work: str) -> dict[str, float]:
     report = decontaminate(corpus, against, place / "out")
     done = time.perf_counter()
     seconds = done - begin
-    gone = pl.read_parquet(place / "out/rejects/removed-*.parquet")
+    gone = removed(place / "out")
     leaks = sum(
         id.startswith("leak/") for batch in corpus.batches(["id"]) for id in batch["id"].to_pylist()
     )
@@ -93,8 +93,8 @@ def recall(raw: str, work: str, bands: str, rows: str) -> dict[str, float]:
     corpus = convert(raw, place / "raw", source="documentation").corpus
     report = deduplicate(corpus, place / "out", n=5, bands=int(bands), rows=int(rows))
     seconds = time.perf_counter() - begin
-    gone = pl.read_parquet(place / "out/rejects/removed-*.parquet")
-    removed = set(gone["id"])
+    gone = removed(place / "out")
+    ids_gone = set(gone["id"])
     ids = [id for batch in corpus.batches(["id"]) for id in batch["id"].to_pylist()]
     planted = [id for id in ids if id.startswith("planted/")]
     near = gone.filter(reason="near copy")
@@ -107,7 +107,7 @@ def recall(raw: str, work: str, bands: str, rows: str) -> dict[str, float]:
         if row["id"] in wanted
     }
     true = [jaccard(texts[row["id"]], texts[row["kept_id"]]) for row in drawn.to_dicts()]
-    found = sum(id in removed for id in planted)
+    found = sum(id in ids_gone for id in planted)
     return {
         "seconds": seconds,
         "planted": len(planted),
@@ -119,6 +119,14 @@ def recall(raw: str, work: str, bands: str, rows: str) -> dict[str, float]:
         "sampled_lowest": min(true),
         "sampled_precision": sum(value >= 0.7 for value in true) / len(true),
     }
+
+
+def removed(out: Path) -> pl.DataFrame:
+    """The reject records, also where there are none."""
+    files = sorted(out.glob("rejects/removed-*.parquet"))
+    columns = {"id": pl.String, "kept_id": pl.String, "reason": pl.String}
+    frames = [pl.read_parquet(file, columns=list(columns)) for file in files]
+    return pl.concat([pl.DataFrame(schema=columns), *frames])
 
 
 def jaccard(one: str, two: str, n: int = 5) -> float:

@@ -61,6 +61,18 @@ def tokens(raw: bytes) -> list[str]:
     return out
 
 
+def characters(raw: bytes) -> list[str]:
+    """Lower-cased characters, each with the marks on it; white space is a blank."""
+    out: list[str] = []
+    for character, _ in decode(raw):
+        group = character_class(character)
+        if group == MARK and out:
+            out[-1] += lower_case(character)
+        else:
+            out.append(" " if group == SPACE else lower_case(character))
+    return out
+
+
 def mix(value: int) -> int:
     value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & BITS
     value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & BITS
@@ -81,9 +93,9 @@ def polynomial(words: list[str]) -> int:
     return value
 
 
-def ngram_buckets(raw: bytes, n: int, buckets: int) -> Counter[int]:
+def ngram_buckets(raw: bytes, n: int, buckets: int, unit: str = "word") -> Counter[int]:
     """How often each bucket of the 1- to n-grams occurs."""
-    words = tokens(raw)
+    words = characters(raw) if unit == "character" else tokens(raw)
     counts: Counter[int] = Counter()
     for order in range(1, n + 1):
         for start in range(len(words) - order + 1):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leadsman.corpus import Corpus, DedupReport, deduplicate, write_corpus
+from leadsman.corpus import Corpus, DedupReport, deduplicate, key_ranges, write_corpus
 from leadsman.engine import LocalEngine, ThreadEngine
 from leadsman.errors import InputError
 from leadsman.files import Directory
@@ -139,6 +139,14 @@ def test_threads_and_sharding_do_not_matter(tmp_path, planted):
     assert tree(tmp_path / "a") == tree(tmp_path / "b")
     other = deduplicate(many, tmp_path / "c")
     assert other.corpus.table().equals(Corpus.open(tmp_path / "a").table())
+
+
+def test_ranges_of_hashes_do_not_matter(tmp_path, planted, monkeypatch):
+    corpus = write_corpus(tmp_path / "raw", planted, shard_bytes=50_000)
+    deduplicate(corpus, tmp_path / "one")
+    monkeypatch.setattr(key_ranges, "RANGE_DOCUMENTS", 60)
+    deduplicate(corpus, tmp_path / "many")
+    assert tree(tmp_path / "one") == tree(tmp_path / "many")
 
 
 @pytest.mark.slow

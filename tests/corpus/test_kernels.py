@@ -12,6 +12,7 @@ from leadsman.corpus import minhash
 from leadsman.corpus.text import (
     TextColumn,
     ngram_counts,
+    ngram_matrix,
     ngram_sums,
     normalised_hashes,
     token_counts,
@@ -38,15 +39,17 @@ def test_ascii_tokens_are_those_of_the_word_and_punctuation_pattern(text):
     assert tokens(text) == re.findall(r"\w+|[^\w\s]+", text)
 
 
-@given(documents)
-@settings(max_examples=200)
-def test_counts_are_those_of_the_reference(raw):
+@given(documents, st.sampled_from(["word", "character"]))
+@settings(max_examples=300)
+def test_counts_are_those_of_the_reference(raw, unit):
     counts = np.zeros(97, np.int64)
-    total = ngram_counts(column(raw), n=3, counts=counts)
-    expected = sum((reference.ngram_buckets(text, 3, 97) for text in raw), reference.Counter())
+    total = ngram_counts(column(raw), n=3, counts=counts, unit=unit)
+    each = [reference.ngram_buckets(text, 3, 97, unit) for text in raw]
+    expected = sum(each, reference.Counter())
     assert dict(enumerate(counts.tolist())) == {b: expected[b] for b in range(97)}
     assert total == expected.total()
-    assert token_counts(column(raw)).tolist() == [len(reference.tokens(text)) for text in raw]
+    cut = reference.tokens if unit == "word" else reference.characters
+    assert token_counts(column(raw), unit=unit).tolist() == [len(cut(text)) for text in raw]
 
 
 @given(documents)
@@ -57,6 +60,11 @@ def test_sums_are_counts_times_weights(raw):
         expected = reference.ngram_buckets(text, 2, 31)
         assert total == expected.total()
         assert value == pytest.approx(sum(weights[b] * c for b, c in expected.items()), abs=1e-9)
+    rows = ngram_matrix(column(raw), n=2, buckets=31, unit="character").toarray()
+    for text, row in zip(raw, rows, strict=True):
+        expected = reference.ngram_buckets(text, 2, 31, "character")
+        shares = [expected[b] / max(expected.total(), 1) for b in range(31)]
+        assert row.tolist() == pytest.approx(shares, abs=1e-9)
 
 
 @given(documents, st.integers(1, 6))
@@ -140,7 +148,8 @@ def test_clusters_are_the_connected_components(keys):
     parent = np.arange(len(keys), dtype=np.int64)
     for band in (0, 1):
         values = np.array([key[band] for key in keys], np.uint64)
-        minhash.unite_equal(parent, values, np.argsort(values, kind="stable"))
+        order = np.argsort(values, kind="stable")
+        minhash.unite_equal(parent, values[order], order)
     roots = [minhash.find(parent, i) for i in range(len(keys))]
     # Reference: repeat until nothing changes, each takes the smallest label it can see.
     labels = list(range(len(keys)))

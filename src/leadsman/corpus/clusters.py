@@ -16,6 +16,7 @@ import pyarrow as pa
 from leadsman.corpus import minhash
 from leadsman.corpus.corpus import Corpus
 from leadsman.corpus.job import Job
+from leadsman.corpus.key_ranges import by_key_range
 from leadsman.corpus.subset import split
 from leadsman.corpus.text import texts
 from leadsman.engine import Engine, ThreadEngine
@@ -42,7 +43,7 @@ def near_copies(
     Args:
         corpus: the documents.
         unique: those without an earlier exact copy, shape (documents,).
-        job: holds ``sketch/*.signatures.npy`` and ``sketch/*.bands.npy``.
+        job: holds ``sketch/*.signatures.npy``, ``*.bands.npy`` and ``*.rows.npy``.
         n, bands, threshold, max_checks: see :class:`~leadsman.corpus.dedup.DedupSettings`.
         engine: where shingle sets are made.
 
@@ -117,13 +118,13 @@ def _verify(
 
 def _roots(job: Job, unique: Mask, bands: int, parts: int) -> Ints:
     """Smallest document of the cluster of each document, shape (documents,)."""
-    candidates = np.flatnonzero(unique)
     parent = np.arange(len(unique), dtype=np.int64)
-    stored = [job.load(f"sketch/{part:05d}.bands.npy") for part in range(parts)]
+    keys, rows = (job.stored("sketch", name, parts) for name in ("bands", "rows"))
     for band in range(bands):
-        keys = np.concatenate([part[band] for part in stored])
-        order = candidates[np.argsort(keys[candidates], kind="stable")]
-        minhash.unite_equal(parent, keys, order)
+        stored = [(one[band], other[band]) for one, other in zip(keys, rows)]
+        for numbers, values in by_key_range(stored, wanted=unique):
+            order = np.argsort(values, kind="stable")
+            minhash.unite_equal(parent, values[order], numbers[order])
     # A parent is smaller than its child, so following upwards from the left ends at the root.
     while True:
         above = parent[parent]

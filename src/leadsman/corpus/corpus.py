@@ -234,6 +234,8 @@ class Corpus:
                     ):
                         yield row, batch
                         row += batch.num_rows
+                    # What a group took must not add up over the threads that read groups.
+                    pa.default_memory_pool().release_unused()
         except FileNotFoundError as error:
             raise InputError("is in the manifest but not there", file=place) from error
         except (pa.ArrowException, OSError) as error:

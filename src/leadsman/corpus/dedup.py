@@ -9,7 +9,8 @@
 5. Write what stays as a corpus, and ``rejects/`` with reason, kept document and similarity.
 
 The order of the corpora, shards and documents decides which copy stays; engine and threads
-have no influence. Memory: about 100 bytes a document, and the shingles of one batch of clusters.
+have no influence. Memory: 64 bytes a document, one range of hashes, and the shingles of one batch
+of clusters.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from leadsman.corpus import minhash
 from leadsman.corpus.clusters import near_copies
 from leadsman.corpus.corpus import Corpus
 from leadsman.corpus.job import Job
+from leadsman.corpus.key_ranges import Hashes, Rows, by_key_range, sorted_keys
 from leadsman.corpus.removal import Removal, RemovalReport
 from leadsman.corpus.subset import publish, write_subset
 from leadsman.corpus.text import normalised_hashes, texts
@@ -36,8 +38,8 @@ from leadsman.engine import Engine, ThreadEngine
 from leadsman.errors import InputError
 
 Method = Literal["minhash", "exact"]
-MEMORY_PER_DOCUMENT = 96
-"""Bytes held for each document: hashes, size, cluster, decision, and the keys of one band."""
+MEMORY_PER_DOCUMENT = 64
+"""Bytes held for each document: size, cluster, decision, similarity and reason."""
 EXACT, NEAR = "exact copy", "near copy"
 
 
@@ -138,48 +140,74 @@ def deduplicate(
     todo = [i for i in range(len(joined.shards)) if not job.has(f"sketch/{i:05d}.bytes.npy")]
     for _ in engine.map(sketch, todo):
         pass
+    found = _find(joined, job, settings, engine)
     text_bytes = job.gather("sketch", "bytes", len(joined.shards))
-    kept_of = _exact_copies(job.gather("sketch", "exact", len(joined.shards)))
-    exact = kept_of >= 0
-    jaccard = exact.astype(np.float32)
-    proposed = int(exact.sum())
-    if settings.method == "minhash":
-        near, near_jaccard, clustered = near_copies(
-            joined, ~exact, job, n=n, bands=bands, threshold=threshold, max_checks=max_checks,
-            engine=engine,
-        )  # fmt: skip
-        kept_of = np.where(exact, kept_of, near)
-        jaccard = np.where(exact, jaccard, near_jaccard)
-        proposed += clustered
-        # An exact copy of a document that went is a near copy of the one that stayed.
-        orphans = np.flatnonzero(exact)[kept_of[kept_of[exact]] >= 0]
-        exact[orphans] = False
-        jaccard[orphans] = jaccard[kept_of[orphans]]
-        kept_of[orphans] = kept_of[kept_of[orphans]]
     removal = Removal(
         corpus=joined,
-        removed=kept_of >= 0,
+        removed=found.kept_of >= 0,
         text_bytes=text_bytes,
-        reasons=np.where(exact, EXACT, NEAR),
-        kept_of=kept_of,
-        details={"jaccard": jaccard},
+        # References, not copies of the words: 8 bytes a document.
+        reasons=np.array([NEAR, EXACT], object)[found.exact.astype(np.int8)],
+        kept_of=found.kept_of,
+        details={"jaccard": found.jaccard},
     )
     warnings = removal.check(max_source_loss)
     removal.write_rejects(job)
     corpus = write_subset(
-        joined, kept_of < 0, text_bytes, job, engine=engine, shard_bytes=shard_bytes
+        joined, ~removal.removed, text_bytes, job, engine=engine, shard_bytes=shard_bytes
     )
-    gone = jaccard[kept_of >= 0]
+    gone = found.jaccard[removal.removed]
     report = DedupReport(
-        **removal.summary(corpus, warnings, examples_by=jaccard),
+        **removal.summary(corpus, warnings, examples_by=found.jaccard),
         threshold=threshold,
         precision=float((gone >= threshold).mean()) if len(gone) else 1.0,
         lowest_jaccard=float(gone.min()) if len(gone) else 1.0,
-        proposed=proposed,
+        proposed=found.proposed,
     )
     job.directory.write_json("report.json", report.to_dict())
     publish(corpus, job)
     return report
+
+
+@dataclass(frozen=True)
+class _Copies:
+    """What is a copy of what; arrays have one entry a document.
+
+    Attributes:
+        kept_of: number of the kept document it is a copy of, or -1.
+        exact: whether it is an exact copy of that.
+        jaccard: their true similarity.
+        proposed: documents that would go if clusters were taken whole.
+    """
+
+    kept_of: npt.NDArray[np.int64]
+    exact: npt.NDArray[np.bool_]
+    jaccard: npt.NDArray[np.float32]
+    proposed: int
+
+
+def _find(corpus: Corpus, job: Job, settings: DedupSettings, engine: Engine) -> _Copies:
+    """Exact copies, then near copies among what is left."""
+    parts = len(corpus.shards)
+    keys, rows = (job.stored("sketch", name, parts) for name in ("exact", "order"))
+    kept_of = _exact_copies(list(zip(keys, rows)))
+    exact = kept_of >= 0
+    jaccard = exact.astype(np.float32)
+    proposed = int(exact.sum())
+    if settings.method == "exact":
+        return _Copies(kept_of, exact, jaccard, proposed)
+    near, near_jaccard, clustered = near_copies(
+        corpus, ~exact, job, n=settings.n, bands=settings.bands, threshold=settings.threshold,
+        max_checks=settings.max_checks, engine=engine,
+    )  # fmt: skip
+    kept_of = np.where(exact, kept_of, near)
+    jaccard = np.where(exact, jaccard, near_jaccard)
+    # An exact copy of a document that went is a near copy of the one that stayed.
+    orphans = np.flatnonzero(exact)[kept_of[kept_of[exact]] >= 0]
+    exact[orphans] = False
+    jaccard[orphans] = jaccard[kept_of[orphans]]
+    kept_of[orphans] = kept_of[kept_of[orphans]]
+    return _Copies(kept_of, exact, jaccard, proposed + clustered)
 
 
 def _sketch(index: int, *, corpus: Corpus, job: Job, settings: DedupSettings) -> None:
@@ -198,24 +226,34 @@ def _sketch(index: int, *, corpus: Corpus, job: Job, settings: DedupSettings) ->
         if near:
             minhash.sign(column, n=settings.n, a=a, b=b, out=signed[here])
         start += batch.num_rows
+    exact, order = sorted_keys(exact)
     job.save(f"sketch/{index:05d}.exact.npy", exact)
+    job.save(f"sketch/{index:05d}.order.npy", order)
     if near:
         keys = np.empty((settings.bands, len(signed)), np.uint64)
+        rows = np.empty((settings.bands, len(signed)), np.uint32)
         for band in range(settings.bands):
             minhash.band_hashes(signed, band, settings.rows, keys[band])
+            keys[band], rows[band] = sorted_keys(keys[band])
         job.save(f"sketch/{index:05d}.signatures.npy", signed)
         job.save(f"sketch/{index:05d}.bands.npy", keys)
+        job.save(f"sketch/{index:05d}.rows.npy", rows)
     job.save(f"sketch/{index:05d}.bytes.npy", sizes)
 
 
-def _exact_copies(hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
-    """Number of the first document with the same hash, -1 for a first one, shape (n,)."""
-    order = np.lexsort((hashes[:, 1], hashes[:, 0]))
-    ordered = hashes[order]
-    fresh = np.ones(len(order), np.bool_)
-    fresh[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
-    # lexsort is stable: the first of each run of equal hashes is the first document.
-    first = order[np.maximum.accumulate(np.where(fresh, np.arange(len(order)), 0))]
-    kept_of = np.full(len(order), -1, np.int64)
-    kept_of[order[~fresh]] = first[~fresh]
+def _exact_copies(stored: Sequence[tuple[Hashes, Rows]]) -> npt.NDArray[np.int64]:
+    """Number of the first document with the same hash, -1 for a first one, shape (documents,).
+
+    Args:
+        stored: 128 bits of hash of each document, shape (n, 2), and their rows, of each shard.
+    """
+    kept_of = np.full(sum(len(rows) for _, rows in stored), -1, np.int64)
+    for numbers, hashes in by_key_range(stored):
+        order = np.lexsort((numbers, hashes[:, 1], hashes[:, 0]))
+        ordered, in_order = hashes[order], numbers[order]
+        fresh = np.ones(len(order), np.bool_)
+        fresh[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
+        # Each run of equal hashes begins with its first document.
+        first = in_order[np.maximum.accumulate(np.where(fresh, np.arange(len(order)), 0))]
+        kept_of[in_order[~fresh]] = first[~fresh]
     return kept_of

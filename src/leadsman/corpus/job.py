@@ -126,9 +126,11 @@ class Job:
 
     def gather(self, folder: str, name: str, parts: int) -> npt.NDArray[Any]:
         """The arrays ``FOLDER/00000.NAME.npy``, ... that were saved, one after the other."""
-        return np.concatenate(
-            [self.load(f"{folder}/{part:05d}.{name}.npy") for part in range(parts)]
-        )
+        return np.concatenate(self.stored(folder, name, parts))
+
+    def stored(self, folder: str, name: str, parts: int) -> list[npt.NDArray[Any]]:
+        """The same arrays, one by one."""
+        return [self.load(f"{folder}/{part:05d}.{name}.npy") for part in range(parts)]
 
     def close(self) -> None:
         """Remove the intermediate results; the manifest must be written already."""

@@ -78,13 +78,13 @@ class JsonLines:
                 yield from self._finish(*pending.popleft(), rejects)
 
     def _blocks(self, stream: Any, rejects: Rejects) -> Iterator[Block]:
-        line, carry, skipping = 1, b"", False
+        line, carried, held, skipping = 1, [b""], 0, False
         while True:
             try:
                 chunk = bytes(stream.read(BLOCK_BYTES))
             except (OSError, EOFError) as error:
                 rejects.add(self.file, 0, f"damaged after line {line - 1}: {error}")
-                chunk, carry = b"", b""
+                chunk, carried = b"", []
             if not chunk:
                 break
             if skipping:
@@ -94,18 +94,18 @@ class JsonLines:
                 skipping, line = False, line + 1
             end = chunk.rfind(b"\n") + 1
             if end:
-                data = carry + chunk[:end]
+                data = b"".join([*carried, chunk[:end]])
                 yield Block(data, line)
                 line += data.count(b"\n")
-                carry = chunk[end:]
-            else:
-                carry += chunk
-            if len(carry) > self.max_document_bytes:
+                carried, held = [], 0
+            carried.append(chunk[end:])
+            held += len(chunk) - end
+            if held > self.max_document_bytes:
                 reason = f"longer than max_document_bytes ({self.max_document_bytes})"
-                rejects.add(self.file, line, reason, carry[:1000])
-                carry, skipping = b"", True
-        if carry:
-            yield Block(carry, line)
+                rejects.add(self.file, line, reason, carried[0][:1000])
+                carried, held, skipping = [], 0, True
+        if data := b"".join(carried):
+            yield Block(data, line)
 
     def _probe(self, block: Block) -> pa.Schema:
         """The Arrow type of each field wanted, from the first line that holds anything."""

@@ -161,11 +161,11 @@ def find(parent: Ints, node: int) -> int:
 
 
 @jit
-def unite_equal(parent: Ints, keys: Hashes, order: Ints) -> None:
-    """Unite documents with equal keys; ``order`` sorts them. The smallest is always the root."""
-    for i in range(1, order.size):
-        if keys[order[i]] == keys[order[i - 1]]:
-            one, two = find(parent, order[i - 1]), find(parent, order[i])
+def unite_equal(parent: Ints, keys: Hashes, documents: Ints) -> None:
+    """Unite documents with equal keys, both sorted by key. The smallest is always the root."""
+    for i in range(1, keys.size):
+        if keys[i] == keys[i - 1]:
+            one, two = find(parent, documents[i]), find(parent, documents[i - 1])
             if one < two:
                 parent[two] = one
             elif two < one:

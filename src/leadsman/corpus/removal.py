@@ -215,7 +215,7 @@ def _write_rejects(
         {
             "id": table["id"].take(pa.array(numbers)).to_pylist(),
             "source": table["source"].take(pa.array(numbers)).to_pylist(),
-            "reason": removal.reasons[at],
+            "reason": pl.Series(removal.reasons[at].tolist(), dtype=pl.String),
             "text_bytes": removal.text_bytes[at],
             "kept_id": pl.Series(
                 [kept_ids.get(i) for i in removal.kept_of[at].tolist()], dtype=pl.String

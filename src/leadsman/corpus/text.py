@@ -11,7 +11,7 @@ import pyarrow as pa
 from scipy import sparse
 
 from leadsman.corpus import kernels
-from leadsman.corpus.unicode import tables
+from leadsman.corpus.unicode import Unit, tables
 from leadsman.errors import InputError
 
 
@@ -86,17 +86,24 @@ def tokens(text: str | bytes) -> list[str]:
     return [raw[start:end].decode(errors="replace") for start, end in spans[:count]]
 
 
-def ngram_counts(column: TextColumn, *, n: int, counts: npt.NDArray[np.int64]) -> int:
-    """Add the hashed 1- to n-grams of a column to ``counts``; return how many there were."""
-    return kernels.count_ngrams(column.data, column.offsets, *tables(), n, counts)
+def ngram_counts(
+    column: TextColumn, *, n: int, counts: npt.NDArray[np.int64], unit: Unit = "word"
+) -> int:
+    """Add the hashed 1- to n-grams of a column to ``counts``; return how many there were.
+
+    >>> counts = np.zeros(1000, np.int64)
+    >>> ngram_counts(TextColumn.of(pa.array(["to be"])), n=3, counts=counts, unit="character")
+    12
+    """
+    return kernels.count_ngrams(column.data, column.offsets, *tables(unit), n, counts)
 
 
 def ngram_sums(
-    column: TextColumn, *, n: int, weights: npt.NDArray[np.float64]
+    column: TextColumn, *, n: int, weights: npt.NDArray[np.float64], unit: Unit = "word"
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
     """For each document: sum of its n-grams' bucket weights, and its number of n-grams."""
     sums, totals = np.empty(len(column)), np.empty(len(column), np.int64)
-    kernels.sum_ngrams(column.data, column.offsets, *tables(), n, weights, sums, totals)
+    kernels.sum_ngrams(column.data, column.offsets, *tables(unit), n, weights, sums, totals)
     return sums, totals
 
 
@@ -107,24 +114,26 @@ def normalised_hashes(column: TextColumn) -> npt.NDArray[np.uint64]:
     return out
 
 
-def token_counts(column: TextColumn) -> npt.NDArray[np.int64]:
+def token_counts(column: TextColumn, *, unit: Unit = "word") -> npt.NDArray[np.int64]:
     """Tokens in each document, shape (n,)."""
     out = np.empty(len(column), np.int64)
-    kernels.count_tokens(column.data, column.offsets, *tables(), out)
+    kernels.count_tokens(column.data, column.offsets, *tables(unit), out)
     return out
 
 
-def ngram_matrix(column: TextColumn, *, n: int, buckets: int) -> sparse.csr_array:
+def ngram_matrix(
+    column: TextColumn, *, n: int, buckets: int, unit: Unit = "word"
+) -> sparse.csr_array:
     """Share of each hashed bucket among a document's 1- to n-grams, shape (n documents, buckets).
 
     >>> import pyarrow as pa
     >>> ngram_matrix(TextColumn.of(pa.array(["a b a", ""])), n=1, buckets=1000).sum(axis=1)
     array([1., 0.])
     """
-    counts = token_counts(column)
+    counts = token_counts(column, unit=unit)
     indices = np.empty(n * int(counts.sum()), np.int64)
     ends = np.empty(len(column), np.int64)
-    kernels.list_ngrams(column.data, column.offsets, *tables(), n, buckets, indices, ends)
+    kernels.list_ngrams(column.data, column.offsets, *tables(unit), n, buckets, indices, ends)
     starts = np.concatenate([[0], ends]).astype(np.int64)
     filled = int(starts[-1])
     shares = np.repeat(1.0 / np.maximum(np.diff(starts), 1), np.diff(starts))

@@ -11,12 +11,14 @@ from __future__ import annotations
 import sys
 import unicodedata
 from functools import cache
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 SPACE, WORD, SYMBOL, SINGLE, MARK = range(5)
 
+Unit = Literal["word", "character"]
 _WITHOUT_SPACES = (
     (0x0E00, 0x0EFF),
     (0x1000, 0x109F),
@@ -56,8 +58,15 @@ def lower_case(character: str) -> str:
 
 
 @cache
-def tables() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32]]:
-    """Class and lower case of every code point: two arrays of shape (0x110000,)."""
+def tables(unit: Unit = "word") -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32]]:
+    """Class and lower case of every code point: two arrays of shape (0x110000,).
+
+    Args:
+        unit: what a token is. ``character``: each character with the marks on it; white space is
+            a token too, of whatever kind the same.
+    """
+    if unit == "character":
+        return _character_tables()
     classes = np.full(sys.maxunicode + 1, SYMBOL, dtype=np.uint8)
     lower = np.arange(sys.maxunicode + 1, dtype=np.int32)
     # Beyond these planes nothing is assigned but private use and the variation selectors.
@@ -66,3 +75,9 @@ def tables() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32]]:
         classes[code] = character_class(character)
         lower[code] = ord(lower_case(character))
     return classes, lower
+
+
+def _character_tables() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32]]:
+    classes, lower = tables("word")
+    single = np.where(classes == MARK, MARK, SINGLE).astype(np.uint8)
+    return single, np.where(classes == SPACE, np.int32(ord(" ")), lower)

@@ -255,6 +255,7 @@ class _OpenShard:
         if self._encoding is not None:
             self._encoding.result()
             self._encoding = None
+            pa.default_memory_pool().release_unused()
 
 
 def source_extents(batch: pa.RecordBatch) -> dict[str, Extent]:

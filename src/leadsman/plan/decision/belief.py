@@ -154,7 +154,9 @@ class _Series:
         # Which laws stand behind the forecast: shares that rebuild its centre, summing to one.
         heavy = 1e3 * np.ones((1, len(self._laws)))
         shares, _ = nnls(np.vstack([curves, heavy]), np.append(centre, 1e3))
-        shares = shares / shares.sum() if shares.sum() > 0 else np.full(len(shares), 1 / len(shares))
+        shares = (
+            shares / shares.sum() if shares.sum() > 0 else np.full(len(shares), 1 / len(shares))
+        )
         self._law_of = rng.choice(len(self._laws), size=len(common), p=shares)
         self._draw_of = rng.integers(BOOTSTRAP, size=len(common))
         own = self._law_draws(anchors, slice(None))
@@ -274,4 +276,3 @@ def _smooth(features: Floats, values: Floats) -> RBFInterpolator:
 def _choices(space: Space, group: str | None) -> tuple[str, ...] | None:
     dimension = space.dimensions.get(group) if group else None
     return None if dimension is None else dimension.choices
-

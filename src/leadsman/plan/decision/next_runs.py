@@ -121,9 +121,7 @@ def values_of_runs(
     slopes = (logs.T @ centred) / len(logs) / np.maximum(shown, 1e-300)[:, None]
     nodes = norm.ppf((np.arange(NODES) + 0.5) / NODES)
     now = means.min()
-    values = [
-        now - float((means + nodes[:, None] * slope).min(axis=1).mean()) for slope in slopes
-    ]
+    values = [now - float((means + nodes[:, None] * slope).min(axis=1).mean()) for slope in slopes]
     return np.maximum(np.array(values), 0.0)
 
 

@@ -90,9 +90,7 @@ class SettingsEffect:
     def _place(self, runs: pl.DataFrame) -> None:
         self._centre = {name: float(self._scaled(name, runs).mean()) for name in self._numbers}
         self._width = {name: float(self._scaled(name, runs).std()) for name in self._numbers}
-        self._scale_columns = [
-            name for name in ("params", "tokens") if name in runs.columns
-        ]
+        self._scale_columns = [name for name in ("params", "tokens") if name in runs.columns]
         logs = {name: np.log(runs[name].to_numpy().astype(float)) for name in self._scale_columns}
         self._scale_centre = {name: float(each.mean()) for name, each in logs.items()}
         self._scale_width = {name: float(each.std()) or 1.0 for name, each in logs.items()}
