@@ -180,7 +180,7 @@ def agreement(ours: Path, theirs: Path) -> dict[str, float]:
 
 def kl_of(work: Path, ids: set[str]) -> float:
     """KL(target || raw) - KL(target || chosen) of hashed uni- and bigrams, nats."""
-    from leadsman.select.features import hashed_counts, kl_reduction
+    from leadsman.corpus.ngram_counts import hashed_counts, kl_reduction
 
     from leadsman.corpus import Corpus, write_corpus
 
