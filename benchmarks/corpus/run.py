@@ -180,9 +180,8 @@ def agreement(ours: Path, theirs: Path) -> dict[str, float]:
 
 def kl_of(work: Path, ids: set[str]) -> float:
     """KL(target || raw) - KL(target || chosen) of hashed uni- and bigrams, nats."""
-    from leadsman.corpus.ngram_counts import hashed_counts, kl_reduction
-
     from leadsman.corpus import Corpus, write_corpus
+    from leadsman.corpus.ngram_counts import hashed_counts, kl_reduction
 
     raw, target = Corpus.open(work / "raw"), Corpus.open(work / "target")
     rows = (row for batch in raw.batches() for row in batch.to_pylist() if row["id"] in ids)
@@ -235,10 +234,11 @@ def table(results: dict[str, Any]) -> str:
             lines += [
                 "",
                 f"Planted copies with 2 % of the words edited, {bands}: {run['found']:.0f} of "
-                f"{run['planted']:.0f} removed, recall "
-                f"{run['recall']:.4f}. Of {run['removed']:.0f} removals (whole clusters would "
-                f"have been {run['proposed']:.0f}), {run['sampled']:.0f} near copies drawn at "
-                f"random and compared in plain Python: lowest Jaccard similarity "
+                f"{run['planted']:.0f} removed, recall {run['recall']:.4f}; of the "
+                f"{run['originals_kept']:.0f} whose original stays (copies are compared with what "
+                f"stays) {run['recall_where_kept']:.4f}. Of {run['removed']:.0f} removals (whole "
+                f"clusters would have been {run['proposed']:.0f}), {run['sampled']:.0f} near "
+                f"copies drawn at random and compared in plain Python: lowest Jaccard similarity "
                 f"{run['sampled_lowest']:.3f}, precision at 0.7 {run['sampled_precision']:.3f}.",
             ]
     if "dsir_agreement" in results:
