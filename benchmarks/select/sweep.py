@@ -1,7 +1,7 @@
 """What selections of real text are worth: `leadsman select --sweep` with a hidden and no needle.
 
     python benchmarks/select/sweep.py --corpora DIR --out benchmarks/select/results \
-        [--cases hidden absent] [--proxy ngram|neural] [--pool-bytes N] [--seeds 3]
+        [--cases hidden absent] [--proxy ngram|neural] [--pool-bytes N] [--name NAME]
 
 DIR holds one Parquet file (text, source) a corpus. Two cases for each needle:
 
@@ -85,6 +85,7 @@ def main() -> None:
     parser.add_argument("--pool-bytes", type=int, default=200_000_000)
     parser.add_argument("--held-out-bytes", type=int, default=2_000_000)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--name", help="of the result; sweep-PROXY by default")
     options = parser.parse_args()
     design = SweepDesign(
         methods=tuple(options.methods),
@@ -110,7 +111,7 @@ def main() -> None:
                 f"{table(report)}\n" + "\n".join(f"- {line}" for line in report.findings) + "\n"
             )
             print(text[-1], flush=True)
-    stem = options.out / f"sweep-{options.proxy}"
+    stem = options.out / (options.name or f"sweep-{options.proxy}")
     options.out.mkdir(parents=True, exist_ok=True)
     stem.with_suffix(".json").write_text(json.dumps(found, indent=1) + "\n")
     head = "Bits per byte of held-out target, mean ± SD over seeds; ✗ worse than a smaller amount."

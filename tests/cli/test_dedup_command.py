@@ -5,7 +5,7 @@ from typer.testing import CliRunner
 from leadsman.cli.main import app
 from leadsman.corpus import write_corpus
 
-LONG = "A paragraph of the same words in every document, long enough to count as one."
+LONG = "A paragraph of the same words in every document, long enough to count as one. " * 2
 
 
 def test_paragraphs_and_meaning(tmp_path):

@@ -17,7 +17,10 @@ from leadsman.corpus.segments import segments
 from leadsman.corpus.text import TextColumn
 from leadsman.errors import InputError
 
-SHARED = "This paragraph stands in more than one place, which is one place too many."
+SHARED = (
+    "This paragraph stands in more than one place, which is one place too many, since a "
+    "single place is all that it needs."
+)
 OTHER = "The licence of this file says, at some length, what may be done with this file."
 
 
@@ -116,7 +119,9 @@ def test_nothing_repeated_is_left_and_nothing_else_is_lost(tmp_path):
     lines = [f"line number {i} has its own words and is long enough to count" for i in range(60)]
     texts = ["\n".join(generator.choice(lines, 8)) for _ in range(40)]
     raw = write_corpus(tmp_path / "raw", [{"text": t} for t in texts], shard_bytes=2000)
-    report = deduplicate_paragraphs(raw, tmp_path / "out", unit="line", max_source_loss=0.99)
+    report = deduplicate_paragraphs(
+        raw, tmp_path / "out", unit="line", min_bytes=40, max_source_loss=0.99
+    )
     left = Counter(
         line
         for text in report.corpus.table()["text"].to_pylist()

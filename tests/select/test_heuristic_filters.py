@@ -70,8 +70,9 @@ def test_languages_are_told_apart():
     german = "Der Ausschuss wird am Morgen erneut zusammentreten und über den Vorschlag beraten."
     batch = pa.RecordBatch.from_pylist([{"text": english}, {"text": german}])
     selector = HeuristicFilters(min_words=1, languages=["en"]).fit(None, None)
-    assert selector.reasons(batch) == [None, "another language"]
-    assert selector.score(batch).tolist() == [0.0, -1.0]
+    scores, reasons = selector.judge(batch)
+    assert reasons == [None, "another language"]
+    assert scores.tolist() == [0.0, -1.0]
 
 
 @pytest.mark.parametrize("name", ["min_words", "max_bullet_lines", "max_repeated_5grams"])

@@ -10,6 +10,7 @@ from leadsman.cli.main import app
 from leadsman.corpus import Corpus, write_corpus
 from leadsman.corpus.ngram_proxy import NgramProxy, sample_mask
 from leadsman.corpus.split import split_target
+from leadsman.engine import ThreadEngine
 from leadsman.errors import InputError
 from leadsman.select.sweep import BASELINES, Arm, SweepDesign, sweep
 from leadsman.select.sweep.report import difference
@@ -119,6 +120,21 @@ def test_a_killed_sweep_continues_to_the_same_result(tmp_path, raw, target, monk
     calls.clear()
     sweep(raw, target, tmp_path / "out", DESIGN)
     assert calls == []
+
+
+def test_the_same_choice_is_trained_on_once(tmp_path, raw, target, monkeypatch):
+    true, trained = NgramProxy.losses, []
+
+    def counting(self, masks, **options):
+        trained.extend(int(mask.sum()) for mask in masks)
+        return true(self, masks, **options)
+
+    monkeypatch.setattr(NgramProxy, "losses", counting)
+    design = SweepDesign(methods=("dsir", "ngram-perplexity"), amounts=(0.1, 1.0), seeds=2)
+    report = sweep(raw, target, tmp_path / "out", design, engine=ThreadEngine(workers=1))
+    # Everything: once at its own size; at equal compute once a seed.
+    assert trained.count(300) == 1 + 2
+    assert len({report.cell(m, "own size", 1.0).bpb for m in design.all_methods}) == 1
 
 
 def test_more_seeds_and_methods_reuse_what_is_done():

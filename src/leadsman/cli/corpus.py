@@ -149,7 +149,7 @@ def dedup(
     ] = "minhash",
     threshold: Annotated[
         float | None,
-        typer.Option(help="Least similarity of a copy: Jaccard 0.7; cosine 0.95 if semantic."),
+        typer.Option(help="Least similarity of a copy: Jaccard 0.7; cosine 0.9 if semantic."),
     ] = None,
     prototypes: Annotated[
         float, typer.Option(help="Share of the most ordinary documents to drop too (semantic).")

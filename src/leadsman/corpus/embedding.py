@@ -37,6 +37,10 @@ class Embedding(Protocol):
         """One row of length one (or zero, for an empty text) a document, shape (n, dimensions)."""
         ...
 
+    def details(self, batch: pa.RecordBatch) -> sparse.csr_array:
+        """What two documents are compared by: as :meth:`embed`, before anything is projected."""
+        ...
+
     def describe(self) -> dict[str, Any]:
         """What the result depends on, beside the documents it was fitted on."""
         ...
@@ -52,7 +56,8 @@ class HashedSVD:
         max_documents: most documents to learn from, drawn at random.
 
     Attributes:
-        projection_: idf times the singular vectors, shape (buckets, dimensions).
+        idf_: of each bucket, shape (buckets,).
+        projection_: singular vectors, shape (buckets, dimensions).
 
     >>> import tempfile
     >>> from leadsman.corpus import write_corpus
@@ -75,6 +80,7 @@ class HashedSVD:
         self.n = n
         self.buckets = buckets
         self.max_documents = max_documents
+        self.idf_: Vectors | None = None
         self.projection_: Vectors | None = None
 
     def describe(self) -> dict[str, Any]:
@@ -95,9 +101,9 @@ class HashedSVD:
         column = pa.array([rows[number]["text"] for number in numbers], pa.large_string())
         counts = self._frequencies(TextColumn.of(column))
         holding = np.bincount(counts.indices, minlength=self.buckets)
+        self.idf_ = (np.log((1 + counts.shape[0]) / (1 + holding)) + 1).astype(np.float32)
         used = np.flatnonzero(holding)
-        idf = np.log((1 + counts.shape[0]) / (1 + holding[used])) + 1
-        weighted = _unit_rows(counts[:, used] @ sparse.diags_array(idf))
+        weighted = _unit_rows(counts[:, used] @ sparse.diags_array(self.idf_[used]))
         rank = min(self.dimensions, counts.shape[0] - 1, len(used) - 1)
         if rank < 1:
             raise MethodError(
@@ -105,15 +111,23 @@ class HashedSVD:
             )
         _, _, directions = randomized_svd(weighted.tocsr(), rank, random_state=seed)
         self.projection_ = np.zeros((self.buckets, rank), np.float32)
-        self.projection_[used] = (directions * idf).T
+        self.projection_[used] = directions.T
         return self
+
+    def details(self, batch: pa.RecordBatch) -> sparse.csr_array:
+        """TF-IDF of the hashed n-grams, shape (n, buckets); rows of length one."""
+        if self.idf_ is None:
+            raise MethodError("hashed SVD: call fit before details")
+        counts = self._frequencies(texts(batch))
+        counts.data = counts.data * self.idf_[counts.indices]
+        return _unit_rows(counts).astype(np.float32)
 
     def embed(self, batch: pa.RecordBatch) -> Vectors:
         """See :class:`Embedding`."""
         if self.projection_ is None:
             raise MethodError("hashed SVD: call fit before embed")
         # Row by row in a sparse product: a document's vector does not depend on its neighbours.
-        rows = self._frequencies(texts(batch)).astype(np.float32) @ self.projection_
+        rows = self.details(batch) @ self.projection_
         lengths = np.linalg.norm(rows, axis=1, keepdims=True)
         return np.asarray(rows / np.maximum(lengths, 1e-12), np.float32)
 
@@ -161,6 +175,10 @@ class SentenceEmbedding:
             documents, normalize_embeddings=True, show_progress_bar=False, convert_to_numpy=True
         )
         return np.asarray(found, np.float32)
+
+    def details(self, batch: pa.RecordBatch) -> sparse.csr_array:
+        """The vectors themselves."""
+        return sparse.csr_array(self.embed(batch))
 
 
 def embedding_named(name: str) -> Embedding:

@@ -35,25 +35,40 @@ def nearest(rows: Vectors, centres: Vectors, place: Ints, similarity: Vectors) -
 
 @jit
 def keep_first(
-    vectors: Vectors, members: Ints, threshold: float, kept_of: Ints, similarity: Vectors
+    starts: Ints,
+    places: Ints,
+    weights: Vectors,
+    width: int,
+    members: Ints,
+    threshold: float,
+    kept_of: Ints,
+    similarity: Vectors,
 ) -> None:
     """Within one cluster, in order, remove what is near a document already kept.
 
     Args:
-        vectors: of the members, shape (m, d).
-        members: their numbers, shape (m,), ascending.
+        starts, places, weights: sparse rows of length one, of the members (CSR).
+        width: columns.
+        members: numbers of the documents, shape (m,), ascending.
         threshold: least cosine to the kept document.
         kept_of: out, for all documents: number of the nearest kept one each is a copy of.
         similarity: out: the cosine to it.
     """
     kept = np.empty(len(members), np.int64)
+    spread = np.zeros(width, np.float64)
     count = 0
     for i in range(len(members)):
+        for k in range(starts[i], starts[i + 1]):
+            spread[places[k]] = weights[k]
         best, found = threshold, -1
         for j in range(count):
-            value = cosine(vectors[i], vectors[kept[j]])
-            if value >= best:
-                best, found = value, kept[j]
+            total = 0.0
+            for k in range(starts[kept[j]], starts[kept[j] + 1]):
+                total += spread[places[k]] * weights[k]
+            if total > best or (total == best and found < 0):
+                best, found = total, kept[j]
+        for k in range(starts[i], starts[i + 1]):
+            spread[places[k]] = 0.0
         if found < 0:
             kept[count] = i
             count += 1

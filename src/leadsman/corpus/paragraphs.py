@@ -2,7 +2,7 @@
 
 1. Cut each document into pieces and hash each piece's normalised text (128 bits).
 2. Of equal pieces the first, in the order of corpora and documents, stays. Short pieces
-   (``}``, ``See also``) are let be.
+   (``}``, ``See also``, headings) are let be.
 3. Write every document without its repeated pieces, in their place nothing. A document of which
    nothing but repeated and empty pieces is left goes, as a reject.
 
@@ -78,7 +78,7 @@ def deduplicate_paragraphs(
     out: str | Path,
     *,
     unit: Unit = "paragraph",
-    min_bytes: int = 40,
+    min_bytes: int = 80,
     max_source_loss: float = 0.5,
     engine: Engine | None = None,
 ) -> ParagraphReport:

@@ -5,14 +5,15 @@ Tirumala et al., "D4: Improving LLM Pretraining via Document De-Duplication and 
 
 1. Embed every document (:mod:`leadsman.corpus.embedding`), shard by shard.
 2. SemDeDup: cluster the vectors (spherical k-means on a sample); within a cluster, in order, a
-   document goes if its cosine to one that stays is at least ``threshold``. Clusters only choose
-   who is compared: every removal has its neighbour and their cosine in ``rejects/``.
+   document goes if its cosine to one that stays is at least ``threshold``. The cosine is that of
+   the embedding before any projection (all of TF-IDF): projected, two pages filled in from one
+   template look the same. Every removal has its neighbour and their cosine in ``rejects/``.
 3. Prototypes: cluster what is left again; the ``prototypes`` share of the documents nearest to
    their centre goes, because there are many like them.
 
 Of two like documents the first stays (the paper keeps the one farther from the centre), so that
 the order of sources decides as everywhere in Leadsman. Memory: 40 bytes a document, and the
-vectors of one cluster; all vectors lie in files that are mapped.
+vectors of one cluster; all vectors lie in files that are mapped (about 2 kB a document).
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from scipy import sparse
 
 from leadsman.corpus.corpus import Corpus
 from leadsman.corpus.embedding import Embedding, HashedSVD
@@ -46,6 +48,7 @@ COPY, PROTOTYPE = "says the same", "most ordinary"
 MEMORY_PER_DOCUMENT = 40
 _SAMPLE = 20_000
 """Vectors to find clusters on."""
+_CSR = ("data", "indices", "indptr")
 _MAX_CLUSTER = 2000
 """Documents in a cluster on average, beyond which there are more clusters."""
 
@@ -71,7 +74,7 @@ def deduplicate_semantic(
     corpora: Corpus | Sequence[Corpus],
     out: str | Path,
     *,
-    threshold: float = 0.95,
+    threshold: float = 0.9,
     prototypes: float = 0.0,
     clusters: int | None = None,
     embedding: Embedding | None = None,
@@ -152,8 +155,27 @@ class _Vectors:
 
     def __init__(self, corpus: Corpus, job: Job) -> None:
         parts = range(len(corpus.shards))
+        width = int(job.load("vectors/00000.width.npy")[0])
         self._parts = [job.load(f"vectors/{part:05d}.rows.npy") for part in parts]
+        self._details = [
+            sparse.csr_array(
+                tuple(job.load(f"vectors/{part:05d}.{name}.npy") for name in _CSR),
+                shape=(shard.documents, width),
+            )
+            for part, shard in enumerate(corpus.shards)
+        ]
         self._firsts = np.cumsum([0, *(shard.documents for shard in corpus.shards)])
+        self.width = width
+
+    def details(self, numbers: Ints) -> sparse.csr_array:
+        """Sparse rows of documents given in ascending order, as they are compared."""
+        cuts = np.searchsorted(numbers, self._firsts)
+        pieces = [
+            part[numbers[low:high] - first]
+            for part, first, (low, high) in zip(self._details, self._firsts, pairwise(cuts))
+            if high > low
+        ]
+        return sparse.vstack(pieces, format="csr")
 
     def of(self, numbers: Ints) -> Vectors:
         """Vectors of documents given in ascending order."""
@@ -193,11 +215,16 @@ def _embed(corpus: Corpus, job: Job, embedding: Embedding, seed: int, engine: En
 
 
 def _embed_shard(part: int, *, corpus: Corpus, job: Job, embedding: Embedding) -> None:
-    rows, sizes = [], []
+    rows, sizes, details = [], [], []
     for batch in corpus.shard_batches(corpus.shards[part], ["text"]):
         rows.append(embedding.embed(batch))
+        details.append(embedding.details(batch))
         sizes.append(texts(batch).lengths)
     job.save(f"vectors/{part:05d}.rows.npy", np.concatenate(rows))
+    whole = sparse.vstack(details, format="csr")
+    for name in _CSR:
+        job.save(f"vectors/{part:05d}.{name}.npy", getattr(whole, name))
+    job.save(f"vectors/{part:05d}.width.npy", np.array([whole.shape[1]]))
     job.save(f"sizes/{part:05d}.bytes.npy", np.concatenate(sizes))
 
 
@@ -213,9 +240,15 @@ def _copies(vectors: _Vectors, place: Ints, threshold: float) -> tuple[Ints, Vec
     limits = np.flatnonzero(np.diff(place[order], prepend=-2, append=-2))
     for low, high in pairwise(limits.tolist()):
         members = order[low:high]
-        rows = vectors.of(members)
-        words = np.any(rows != 0, axis=1)  # texts without a word say nothing, so not the same
-        keep_first(rows[words], members[words], threshold, kept_of, similarity)
+        if len(members) < 2:
+            continue
+        rows = vectors.details(members)
+        worded = np.diff(rows.indptr) > 0  # a text without a word says nothing, so not the same
+        rows, members = rows[worded], members[worded]
+        keep_first(
+            rows.indptr.astype(np.int64), rows.indices.astype(np.int64), rows.data, vectors.width,
+            members, threshold, kept_of, similarity,
+        )  # fmt: skip
     return kept_of, similarity
 
 

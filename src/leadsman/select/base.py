@@ -26,9 +26,13 @@ class Selector(Method, ABC):
     def score(self, batch: pa.RecordBatch) -> npt.NDArray[np.float32]:
         """Score of each document in a batch with a ``text`` column, shape (n,)."""
 
-    def reasons(self, batch: pa.RecordBatch) -> list[str | None] | None:
-        """Why documents score as they do, one phrase each, or ``None`` where none is needed.
+    def judge(
+        self, batch: pa.RecordBatch
+    ) -> tuple[npt.NDArray[np.float32], list[str | None] | None]:
+        """Scores as :meth:`score` gives them, and why, where the selector says.
 
-        A selector that gives no reasons returns ``None`` for the whole batch.
+        Returns:
+            Scores, shape (n,), and a phrase for each document that has something against it
+            (``None`` for one that has not), or ``None`` altogether.
         """
-        return None
+        return self.score(batch), None

@@ -99,13 +99,19 @@ class HeuristicFilters(Selector):
 
     def score(self, batch: pa.RecordBatch) -> npt.NDArray[np.float32]:
         """Minus the number of rules each document breaks, shape (n,)."""
+        return self.judge(batch)[0]
+
+    def judge(self, batch: pa.RecordBatch) -> tuple[npt.NDArray[np.float32], list[str | None]]:
+        """Scores, and the first rule each document breaks.
+
+        Raises:
+            MissingExtraError: ``languages`` without the extra ``language``.
+        """
         if not self.fitted_:
             raise MethodError("heuristic-filters: call fit before score")
-        return np.array([-len(broken) for broken in self._broken(batch)], np.float32)
-
-    def reasons(self, batch: pa.RecordBatch) -> list[str | None]:
-        """The first rule each document breaks."""
-        return [broken[0] if broken else None for broken in self._broken(batch)]
+        found = self._broken(batch)
+        scores = np.array([-len(broken) for broken in found], np.float32)
+        return scores, [broken[0] if broken else None for broken in found]
 
     def _broken(self, batch: pa.RecordBatch) -> list[list[str]]:
         documents = batch.column("text").to_pylist()

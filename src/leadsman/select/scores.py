@@ -112,7 +112,8 @@ def _score(shard: Shard, *, corpus: Corpus, selector: Selector, key: str) -> Non
     values, lengths, sources = [], [], []
     reasons: list[str | None] = []
     for batch in corpus.shard_batches(shard, ["text", "source"]):
-        scores = np.asarray(selector.score(batch), np.float32)
+        given, why = selector.judge(batch)
+        scores = np.asarray(given, np.float32)
         if scores.shape != (batch.num_rows,):
             raise MethodError(
                 f"{selector.name}: score returned shape {scores.shape} for "
@@ -121,7 +122,7 @@ def _score(shard: Shard, *, corpus: Corpus, selector: Selector, key: str) -> Non
         values.append(scores)
         lengths.append(texts(batch).lengths)
         sources.append(batch.column("source"))
-        reasons += selector.reasons(batch) or []
+        reasons += why or []
     frame = pl.DataFrame(
         {
             "score": np.concatenate(values),

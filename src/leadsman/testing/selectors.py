@@ -87,6 +87,14 @@ class SelectorConformance(ABC):
             assert scores.shape == (batch.num_rows,)
             assert (scores < np.inf).all()
 
+    def test_a_judgement_is_the_score_with_reasons(self, raw: Corpus, target: Corpus) -> None:
+        """One reason or none a document, where reasons are given."""
+        selector = self.make().fit(raw, target, seed=0)
+        for batch in raw.batches(["text"]):
+            scores, reasons = selector.judge(batch)
+            np.testing.assert_array_equal(scores, selector.score(batch))
+            assert reasons is None or len(reasons) == batch.num_rows
+
     def test_the_same_seed_gives_the_same_scores(self, raw: Corpus, target: Corpus) -> None:
         """Bit for bit."""
         one = self.scores(self.make().fit(raw, target, seed=3), raw)

@@ -4,9 +4,9 @@
 
 with ``z`` the settings (log where the space is log, scaled to the runs) and ``phi`` their linear
 terms, squares, products, and products with log params and log tokens. Noise and ``lambda`` maximise
-the evidence (MacKay 1992; scikit-learn's BayesianRidge), so settings that a few runs hardly tell apart
-keep wide, small effects. A setting that never varies in the runs has no effect that could be known:
-it is held at the runs' value.
+the evidence (MacKay 1992; scikit-learn's BayesianRidge), so settings that a few runs hardly tell
+apart keep wide, small effects. A setting that never varies in the runs has no effect that could be
+known: it is held at the runs' value.
 """
 
 from __future__ import annotations
@@ -90,9 +90,7 @@ class SettingsEffect:
     def _place(self, runs: pl.DataFrame) -> None:
         self._centre = {name: float(self._scaled(name, runs).mean()) for name in self._numbers}
         self._width = {name: float(self._scaled(name, runs).std()) for name in self._numbers}
-        self._scale_columns = [
-            name for name in ("params", "tokens") if name in runs.columns
-        ]
+        self._scale_columns = [name for name in ("params", "tokens") if name in runs.columns]
         logs = {name: np.log(runs[name].to_numpy().astype(float)) for name in self._scale_columns}
         self._scale_centre = {name: float(each.mean()) for name, each in logs.items()}
         self._scale_width = {name: float(each.std()) or 1.0 for name, each in logs.items()}

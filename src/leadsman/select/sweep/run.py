@@ -2,6 +2,7 @@
 
     OUT/sweep.json   the result          OUT/sweep.html   the same as a plot
         arms/        nats on each held-out document, one file an arm; a rerun continues from them
+        trained/     the same by what was trained on: two arms that chose the same are one run
         work/        the target's two parts and the pool (no copies of held-out text in it)
 
 The target loses its near copies and is split; the pool loses what the held-out part holds too;
@@ -10,6 +11,7 @@ selectors see the reference part only.
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 from collections.abc import Callable, Sequence
@@ -23,7 +25,7 @@ import numpy.typing as npt
 from leadsman.corpus import Corpus, decontaminate, deduplicate
 from leadsman.corpus.job import Job
 from leadsman.corpus.ngram_counts import hashed_counts, kl_divergence, source_counts
-from leadsman.corpus.ngram_proxy import Mask, NgramProxy, document_sizes
+from leadsman.corpus.ngram_proxy import Floats, Mask, NgramProxy, document_sizes
 from leadsman.corpus.split import split_target
 from leadsman.corpus.subset import publish, write_subset
 from leadsman.engine import Engine, ThreadEngine
@@ -115,6 +117,26 @@ class _Task:
 
     def write(self, arm: Arm, result: dict[str, Any]) -> None:
         self.directory.write_json(self._file(arm), result)
+
+    def trained(self, mask: Mask, size: int | None, seed: int) -> list[float] | None:
+        """Nats after training on these documents, if some arm has done that."""
+        file = self._trained_file(mask, size, seed)
+        if not self.directory.exists(file):
+            return None
+        nats: list[float] = json.loads(self.directory.read(file))
+        return nats
+
+    def keep(self, mask: Mask, size: int | None, seed: int, nats: Floats) -> None:
+        """Keep what training on these documents gave."""
+        self.directory.write_json(self._trained_file(mask, size, seed), nats.tolist())
+
+    def _trained_file(self, mask: Mask, size: int | None, seed: int) -> str:
+        # Counting every n-gram of the same documents gives the same counts with any seed.
+        if size is None and isinstance(self.proxy, NgramProxy):
+            seed = 0
+        own = f"{self.design.proxy} {size} {seed} {self._corpora}".encode()
+        digest = hashlib.sha256(own + np.packbits(mask).tobytes()).hexdigest()
+        return f"trained/{digest[:20]}.json"
 
     def rank(self, method: str, seed: int) -> npt.NDArray[Any]:
         """Score of each pool document by a method, shape (documents,)."""
@@ -235,19 +257,15 @@ def _part(corpus: Corpus, mask: Mask, out: Path, settings: dict[str, Any]) -> Co
 
 def _measure(arms: list[Arm], *, task: _Task) -> None:
     """Train and measure the amounts of one method, seed and view."""
-    todo = [arm for arm in arms if not task.done(arm)]
-    masks = [task.chosen(arm) for arm in todo]
     size = None if arms[0].view == "own size" else task.equal_bytes()
-    # One at a time: what is finished when the command is killed stays finished.
-    batches = [masks] if isinstance(task.proxy, NgramProxy) else [[mask] for mask in masks]
-    done = 0
-    for batch in batches:
-        for nats in task.proxy.losses(batch, training_bytes=size, seed=arms[0].seed):
-            mask = masks[done]
-            result = {
-                "nats": nats.tolist(),
-                "documents": int(mask.sum()),
-                "bytes": int(task.sizes[mask].sum()),
-            }
-            task.write(todo[done], result)
-            done += 1
+    seed = arms[0].seed
+    todo = [(arm, task.chosen(arm)) for arm in arms if not task.done(arm)]
+    fresh = [mask for _, mask in todo if task.trained(mask, size, seed) is None]
+    # A neural proxy one by one: what is finished when the command is killed stays finished.
+    for masks in [fresh] if isinstance(task.proxy, NgramProxy) else [[mask] for mask in fresh]:
+        losses = task.proxy.losses(masks, training_bytes=size, seed=seed)
+        for mask, nats in zip(masks, losses, strict=True):
+            task.keep(mask, size, seed, nats)
+    for arm, mask in todo:
+        result = {"documents": int(mask.sum()), "bytes": int(task.sizes[mask].sum())}
+        task.write(arm, result | {"nats": task.trained(mask, size, seed)})
