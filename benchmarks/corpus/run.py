@@ -158,6 +158,8 @@ def datatrove(arguments: argparse.Namespace, place: Path) -> dict[str, float]:
         count = subprocess.run(f"zcat {path} | wc -l", shell=True, capture_output=True, check=True)
         removed += int(count.stdout)
     shutil.rmtree(folder)
+    # Its workers are children of a fork server that outlives it: their use is not counted here.
+    del report["cpu_seconds"], report["peak_memory_bytes"]
     return report | {"removed": removed}
 
 
@@ -213,11 +215,13 @@ def table(results: dict[str, Any]) -> str:
             if tool not in results or base not in results:
                 continue
             run = results[tool]
-            ratios = [run[key] / results[base][key] for key in ("seconds", "cpu_seconds")]
+            cpu, peak = run.get("cpu_seconds"), run.get("peak_memory_bytes")
             lines.append(
                 f"| {job} | {tool.replace('ours_', 'leadsman ')} | {run['seconds']:.1f} | "
-                f"{run['cpu_seconds']:.1f} | {run['peak_memory_bytes'] / 1e6:.0f} MB | "
-                f"{run.get('removed', '')} | {ratios[0]:.1f} | {ratios[1]:.1f} | "
+                f"{'' if cpu is None else f'{cpu:.1f}'} | "
+                f"{'' if peak is None else f'{peak / 1e6:.0f} MB'} | {run.get('removed', '')} | "
+                f"{run['seconds'] / results[base]['seconds']:.1f} | "
+                f"{'' if cpu is None else format(cpu / results[base]['cpu_seconds'], '.1f')} | "
                 f"{run['load_before']:.1f}, {run['load_after']:.1f} |"
             )
     if "ours_decontaminate" in results:
