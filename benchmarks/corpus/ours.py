@@ -108,11 +108,15 @@ def recall(raw: str, work: str, bands: str, rows: str) -> dict[str, float]:
     }
     true = [jaccard(texts[row["id"]], texts[row["kept_id"]]) for row in drawn.to_dicts()]
     found = sum(id in ids_gone for id in planted)
+    # Copies are compared with documents that stay: a copy of one that went may stay rightly.
+    stayed = [id for id in planted if id.removeprefix("planted/") not in ids_gone]
     return {
         "seconds": seconds,
         "planted": len(planted),
         "found": found,
         "recall": found / len(planted),
+        "originals_kept": len(stayed),
+        "recall_where_kept": sum(id in ids_gone for id in stayed) / len(stayed),
         "removed": report.documents_removed,
         "proposed": report.proposed,
         "sampled": len(true),

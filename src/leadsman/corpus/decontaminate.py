@@ -77,8 +77,8 @@ def decontaminate(
 
     Args:
         corpora: one corpus or several.
-        against: the target or evaluation sets; one document an item. Held in memory as an index
-            of about 24 bytes a token.
+        against: the target or evaluation sets; one document an item. Their index takes 26 to 52
+            bytes a token; workers of one machine share it.
         out: directory or URL of the result.
         n: tokens in an n-gram.
         span: tokens in a row that must not be shared; at least n.

@@ -27,7 +27,7 @@ from leadsman.errors import InputError
 from leadsman.files import Directory
 
 SHARD_BYTES = 32 << 20
-ROW_GROUP_BYTES = 8 << 20
+ROW_GROUP_BYTES = 4 << 20
 CORE_TYPES = {"id": pa.string(), "text": pa.large_string(), "source": pa.string()}
 
 
