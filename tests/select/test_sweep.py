@@ -277,8 +277,28 @@ def test_the_page_draws_without_complaints(tmp_path, raw, target, browser):
     assert opened.dom.count("main-svg") >= 2
 
 
+def test_the_neural_proxy_learns_what_it_is_given(tmp_path):
+    # The least it takes: 22 steps on each language, measured on one of them.
+    pytest.importorskip("torch")
+    from leadsman.select.sweep.neural import NeuralProxy
+
+    texts = documents(ONE, 300, 2) + documents(TWO, 300, 3)
+    pool = write_corpus(tmp_path / "pool", [{"text": text} for text in texts])
+    held_out = write_corpus(tmp_path / "held", [{"text": t} for t in documents(ONE, 30, 5)])
+    proxy = NeuralProxy(pool, held_out, tmp_path / "work", width=48)
+    right = np.arange(600) < 300
+    size = int(23_000 * proxy.held_out.manifest.bytes / proxy.held_out.manifest.tokens)
+    losses = proxy.losses([right, ~right], training_bytes=size, seed=0)
+    bits = [float(nats.sum() / np.log(2) / proxy.sizes.sum()) for nats in losses]
+    assert bits[0] < bits[1] - 0.05
+    # All of the held-out bytes are told, and a uniform guess of the vocabulary is beaten.
+    tokens = proxy.held_out.manifest.tokens - 30
+    guess = tokens * np.log2(proxy.tokenizer.get_vocab_size()) / proxy.sizes.sum()
+    assert bits[0] < guess
+
+
 @pytest.mark.slow
-def test_the_neural_proxy_finds_the_planted_language(tmp_path):
+def test_a_neural_sweep_finds_the_planted_language(tmp_path):
     pytest.importorskip("torch")
     rows = [{"text": t, "source": "a"} for t in documents(ONE, 800, 2) + documents(TWO, 800, 3)]
     raw = write_corpus(tmp_path / "raw", rows)
