@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leadsman.corpus import minhash
+from leadsman.corpus import minhash, unicode
 from leadsman.corpus.text import (
     TextColumn,
     ngram_counts,
@@ -163,3 +163,18 @@ def test_clusters_are_the_connected_components(keys):
             for key in keys
         ]
     assert roots == labels
+
+
+def test_the_table_of_classes_is_the_class_of_every_character():
+    classes, lower = unicode.tables()
+    for code in range(0, sys.maxunicode + 1):
+        if code >= 0x40000 and code % 997 and not 0xE0000 <= code < 0xE1000:
+            continue
+        assert classes[code] == unicode.character_class(chr(code)), hex(code)
+        assert lower[code] == ord(unicode.lower_case(chr(code))), hex(code)
+
+
+def test_lower_case_stays_in_its_class():
+    # So equal normalised texts have equal tokens, and equal signatures.
+    classes, lower = unicode.tables()
+    assert (classes[lower] == classes).all()
