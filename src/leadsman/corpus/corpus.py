@@ -234,8 +234,9 @@ class Corpus:
                     ):
                         yield row, batch
                         row += batch.num_rows
-                    # What a group took must not add up over the threads that read groups.
-                    pa.default_memory_pool().release_unused()
+            # What shards took must not add up over the threads that read them. Not after every
+            # group: a page given back is a page to be fetched and cleared again.
+            pa.default_memory_pool().release_unused()
         except FileNotFoundError as error:
             raise InputError("is in the manifest but not there", file=place) from error
         except (pa.ArrowException, OSError) as error:

@@ -27,7 +27,7 @@ from leadsman.corpus.kernels import (
     roll,
 )
 from leadsman.corpus.ngram_index import slot
-from leadsman.corpus.text import TextColumn, token_counts
+from leadsman.corpus.text import TextColumn
 from leadsman.corpus.unicode import tables
 
 Signatures = npt.NDArray[np.uint32]
@@ -299,7 +299,8 @@ def sign(column: TextColumn, *, n: int, a: Signatures, b: Signatures, out: Signa
 
 def shingle_sets(column: TextColumn, *, n: int) -> tuple[Hashes, Ints]:
     """Shingle sets of the documents, one after the other, and where each ends."""
-    values = np.empty(int(token_counts(column).sum()) + 1, np.uint64)
+    # A token has at least one byte. Pages that nothing is written to take no memory.
+    values = np.empty(int(column.lengths.sum()) + 1, np.uint64)
     ends = np.empty(len(column), np.int64)
     filled = _sets(column.data, column.offsets, *tables(), n, values, ends)
     return values[:filled], ends

@@ -242,6 +242,7 @@ class _OpenShard:
         self._flush()
         self._wait()
         self._writer.close()
+        pa.default_memory_pool().release_unused()
         return self._buffer.getbuffer()
 
     def _flush(self) -> None:
@@ -255,7 +256,6 @@ class _OpenShard:
         if self._encoding is not None:
             self._encoding.result()
             self._encoding = None
-            pa.default_memory_pool().release_unused()
 
 
 def source_extents(batch: pa.RecordBatch) -> dict[str, Extent]:
