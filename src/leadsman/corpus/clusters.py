@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from leadsman.corpus import minhash
+from leadsman.corpus._memory import forget
 from leadsman.corpus.corpus import Corpus
 from leadsman.corpus.job import Job
 from leadsman.corpus.key_ranges import by_key_range
@@ -23,7 +24,7 @@ from leadsman.engine import Engine, ThreadEngine
 
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
-_CHUNK = 1 << 21
+_CHUNK = 1 << 20
 """Shingle hashes (8 bytes each) that a thread verifies at a time."""
 
 
@@ -127,6 +128,7 @@ def _verify(
     gone = local >= 0
     kept_of[members[gone]] = members[local[gone]]
     jaccard[members[gone]] = similarity[gone]
+    sets.forget()
 
 
 def spill(corpus: Corpus, clustered: Mask, same: Mask, job: Job, *, n: int, engine: Engine) -> None:
@@ -198,6 +200,11 @@ class _Sets:
         """Sets of documents, one after the other, and where each ends (0 first)."""
         pieces = [self._values[part][begin:end] for part, begin, end in self._places(documents)]
         return np.concatenate(pieces), np.cumsum([0, *(len(piece) for piece in pieces)])
+
+    def forget(self) -> None:
+        """Let go of what was read; it would count as memory of this process."""
+        for values in self._values.values():
+            forget(values)
 
     def _places(self, documents: Ints) -> Iterator[tuple[int, int, int]]:
         at = np.searchsorted(self._members, documents)

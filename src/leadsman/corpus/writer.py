@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from leadsman.corpus._memory import release
 from leadsman.corpus.corpus import FORMAT, MANIFEST, Corpus, Extent, Shard
 from leadsman.corpus.text import TextColumn
 from leadsman.errors import InputError
@@ -242,7 +243,7 @@ class _OpenShard:
         self._flush()
         self._wait()
         self._writer.close()
-        pa.default_memory_pool().release_unused()
+        release()
         return self._buffer.getbuffer()
 
     def _flush(self) -> None:
