@@ -35,6 +35,7 @@ from leadsman.corpus.key_ranges import Hashes, Rows, by_key_range, sorted_keys
 from leadsman.corpus.removal import Removal, RemovalReport
 from leadsman.corpus.subset import publish, split, write_subset
 from leadsman.corpus.text import normalised_hashes, texts
+from leadsman.corpus.unicode import tables
 from leadsman.corpus.writer import SHARD_BYTES
 from leadsman.engine import Engine, ThreadEngine
 from leadsman.errors import InputError
@@ -140,6 +141,7 @@ def deduplicate(
         return DedupReport.from_dict(json.loads(job.directory.read("report.json")))
     sketch = partial(_sketch, corpus=joined, job=job, settings=settings)
     todo = [i for i in range(len(joined.shards)) if not job.has(f"sketch/{i:05d}.bytes.npy")]
+    tables()  # threads would each make them
     for _ in engine.map(sketch, todo):
         pass
     found = _find(joined, job, settings, engine)
