@@ -24,7 +24,7 @@ from leadsman.engine import Engine, ThreadEngine
 
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
-_CHUNK = 1 << 20
+_CHUNK = 1 << 18
 """Shingle hashes (8 bytes each) that a thread verifies at a time."""
 
 
@@ -203,8 +203,8 @@ class _Sets:
 
     def forget(self) -> None:
         """Let go of what was read; it would count as memory of this process."""
-        for values in self._values.values():
-            forget(values)
+        for mapped in [*self._values.values(), *self._signatures.values()]:
+            forget(mapped)
 
     def _places(self, documents: Ints) -> Iterator[tuple[int, int, int]]:
         at = np.searchsorted(self._members, documents)

@@ -257,6 +257,8 @@ class _OpenShard:
         if self._encoding is not None:
             self._encoding.result()
             self._encoding = None
+            # After each row group: several shards are often written at once.
+            pa.default_memory_pool().release_unused()
 
 
 def source_extents(batch: pa.RecordBatch) -> dict[str, Extent]:
