@@ -72,6 +72,18 @@ def test_the_template_of_init_is_a_valid_project_with_the_defaults_it_shows(tmp_
             "exactly one of flops, hours and money",
         ),
         ("name: code", "name: web", "", "two sources are called 'web'"),
+        (
+            "flops: 2e13",
+            "{money: 100 EUR, hardware: H100-SXM}",
+            "line 9, field 'budget'",
+            "mixed currencies: budget.money is 100.00 EUR, the price of H100-SXM is 2.50 USD",
+        ),
+        (
+            "declared_bytes: 1.5 GB",
+            "price: 20 dollars",
+            "line 6, field 'sources.1.price'",
+            "not a price: '20 dollars'; write for example 2.5 or 2.5 USD",
+        ),
         ("name: code", "name: ../code", "line 4, field 'sources.1.name'", "match pattern"),
         ("target:\n  path: target.jsonl\n", "", "line 1, field 'target'", "this field is required"),
         (
@@ -106,6 +118,23 @@ def test_a_wrong_field_is_named_with_its_line(tmp_path, old, new, place, message
 )
 def test_a_file_that_is_no_project(tmp_path, text, message):
     with pytest.raises(InputError, match=message):
+        load_project(written(tmp_path, text))
+
+
+def test_sources_of_an_excluded_licence_are_left_out(tmp_path):
+    text = GOOD.replace("path: web.jsonl", "path: web.jsonl\n    licence: nc")
+    text += "decision: {exclude_licences: [nc]}\n"
+    project = load_project(written(tmp_path, text))
+    assert [source.name for source in project.allowed().sources] == ["code"]
+    none = text.replace("path: /data/code", "path: /data/code\n    licence: nc")
+    with pytest.raises(InputError, match="leaves no source"):
+        load_project(written(tmp_path, none))
+
+
+def test_prices_of_sources_share_the_currency_of_the_budget(tmp_path):
+    text = GOOD.replace("path: web.jsonl", "path: web.jsonl\n    price: 5 CHF")
+    text = text.replace("flops: 2e13", "{money: 100 USD, hardware: H100-SXM}")
+    with pytest.raises(InputError, match=r"mixed currencies.*source 'web' is 5\.00 CHF"):
         load_project(written(tmp_path, text))
 
 

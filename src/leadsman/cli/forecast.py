@@ -89,7 +89,7 @@ def forecast(
     if out is not None:
         _write(result.to_frame(), out)
     if plot is not None:
-        write_figures([forecast_figure(result, table)], plot)
+        write_figures([forecast_figure(result, table)], plot, title=f"Forecast of {y}")
     _print_forecast(result, wanted, out)
 
 
@@ -160,7 +160,8 @@ def fit(
     for warning in fitted.warnings:
         typer.echo(f"Warning: {warning}")
     if plot is not None:
-        write_figures(fit_figures(fitted, table, seed=seed), plot)
+        title = f"{law}, fitted on {len(table)} runs"
+        write_figures(fit_figures(fitted, table, seed=seed), plot, title=title)
 
 
 def show(name: Annotated[str, typer.Argument(help="Law by name.")]) -> None:

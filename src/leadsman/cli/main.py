@@ -46,6 +46,8 @@ def main(
 GROUPS = (
     "demo",
     "plan",
+    "decide",
+    "cost",
     "report",
     "register",
     "train",

@@ -32,6 +32,15 @@ target:
 budget:
   flops: 3.0e+13
   # max_params: 1000000        # largest model that can be served (non-embedding parameters)
+  # or: money: 500 USD, hardware: H100-SXM, devices: 8   (`leadsman cost hardware` lists them)
+
+# Tokens the model will serve in its life; their compute is taken from the budget.
+# serving: {{tokens: 1.0e+9, prompt_tokens: 512, output_tokens: 128}}
+
+# decision:
+#   objective: quantile        # choose what is good also in bad worlds; default mean
+#   memory_gb: 24              # of one device
+#   exclude_licences: [cc-by-nc]
 
 selection:
   method: dsir                 # leadsman methods --kind selector
@@ -80,13 +89,18 @@ def plan(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done and how long it would take.")
     ] = False,
+    adaptive: Annotated[
+        bool, typer.Option("--adaptive", help="Choose soundings in rounds, by what they save.")
+    ] = False,
     workers: Annotated[int, typer.Option(help="Processes at once; 0: one a core.")] = 0,
 ) -> None:
     """Select, sound, forecast and decide; a report is written beside the project file."""
-    run_project(project, do=do, dry_run=dry_run, workers=workers)
+    run_project(project, do=do, dry_run=dry_run, workers=workers, adaptive=adaptive)
 
 
-def run_project(project_file: Path, *, do: bool, dry_run: bool, workers: int) -> None:
+def run_project(
+    project_file: Path, *, do: bool, dry_run: bool, workers: int, adaptive: bool = False
+) -> None:
     """What ``plan`` and ``demo`` share."""
     from leadsman.cli.watch import TerminalWatcher
     from leadsman.engine import LocalEngine
@@ -105,7 +119,7 @@ def run_project(project_file: Path, *, do: bool, dry_run: bool, workers: int) ->
         work = project_file.parent / "work"
         workspace = Workspace(work, watcher)
         workspace.files.write("project.yaml", project_file.read_bytes())
-        decided = make_plan(project, workspace, engine)
+        decided = make_plan(project, workspace, engine, adaptive=adaptive)
         if do:
             carry_out(project, decided, workspace, engine)
         report = write_report(work, project_file.parent / "report.html")

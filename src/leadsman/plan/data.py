@@ -202,7 +202,8 @@ def _read_source(spec: SourceSpec, workspace: Workspace) -> Source:
         workspace.watcher.note(
             f"{spec.name}: {report.rejected} rows could not be used; first: {report.first_reject}"
         )
-    return Source(spec.name, report.corpus, spec.declared_bytes or 0, spec.price)
+    price = None if spec.price is None else spec.price.value
+    return Source(spec.name, report.corpus, spec.declared_bytes or 0, price)
 
 
 def _read_target(project: Project, workspace: Workspace) -> tuple[Corpus, Corpus]:

@@ -1,8 +1,8 @@
 """From a forecast to a decision: which mixture and which size, at a given compute.
 
 Every option spends the whole budget: ``tokens = budget / flops_per_token(shape)``. The options are
-all (mixture, shape) pairs; the choice is the one with the lowest expected result over the
-forecast's draws.
+all (mixture, shape) pairs that can be trained, so the choice among them is exact: the one with the
+lowest expected result (or quantile of it) over the forecast's draws.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import polars as pl
 
 from leadsman.errors import BudgetError
 from leadsman.laws import Forecast
+from leadsman.plan.decision import Belief, Objective
 from leadsman.plan.plan import Option, Plan, Saving
 from leadsman.runs import Recipe, RegisteredForecast
 
@@ -32,6 +33,8 @@ def decide(
     sounding_flops: float,
     fitted_on: Sequence[str],
     created: str,
+    objective: Objective | None = None,
+    belief: Belief | None = None,
 ) -> Plan:
     """Choose among recipes that all cost ``budget_flops``.
 
@@ -42,6 +45,8 @@ def decide(
         sounding_flops: what the small runs cost (reported, not used).
         fitted_on: ids of the runs behind the forecast.
         created: ISO 8601 time put on the forecasts.
+        objective: what is minimised over the forecast's draws; the mean by default.
+        belief: joint draws for the probability that an option is best; the forecast's by default.
 
     Raises:
         BudgetError: there is no option.
@@ -49,7 +54,9 @@ def decide(
     if not options:
         raise BudgetError(f"no model on the ladder can be trained with {budget_flops:.3g} FLOPs")
     forecast = predict(points_of(options))
-    best_in_draw = np.bincount(forecast.draws.argmin(axis=1), minlength=len(options))
+    joint = forecast.draws if belief is None else belief.draws(points_of(options))
+    best_in_draw = np.bincount(joint.argmin(axis=1), minlength=len(options))
+    value = (objective or Objective()).of(forecast.draws)
     weighed = [
         Option(
             recipe=recipe,
@@ -62,11 +69,12 @@ def decide(
                 fitted_on=tuple(fitted_on),
                 created=created,
             ),
-            probability_best=float(best_in_draw[column] / len(forecast.draws)),
+            probability_best=float(best_in_draw[column] / len(joint)),
         )
         for column, recipe in enumerate(options)
     ]
-    ranked = sorted(weighed, key=lambda option: (option.forecast.mean, option.recipe.id))
+    values = {id(option): float(each) for option, each in zip(weighed, value, strict=True)}
+    ranked = sorted(weighed, key=lambda option: (values[id(option)], option.recipe.id))
     chosen = ranked[0]
     naive = _naive(ranked, chosen)
     return Plan(

@@ -10,6 +10,7 @@ that was stopped anywhere continues where it was.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,10 +22,18 @@ from leadsman.engine import Engine
 from leadsman.errors import DesignError, EngineError
 from leadsman.laws import Forecast, forecast_runs
 from leadsman.plan import data, tell
+from leadsman.plan.account import account, stored_draws
+from leadsman.plan.adaptive import belief_of_soundings, sound_adaptively
 from leadsman.plan.decide import decide
+from leadsman.plan.decision import Objective
 from leadsman.plan.plan import Plan
 from leadsman.plan.project import Project
-from leadsman.plan.soundings import check_budget, final_options, sounding_recipes
+from leadsman.plan.soundings import (
+    check_budget,
+    final_options,
+    further_soundings,
+    sounding_recipes,
+)
 from leadsman.plan.workspace import Workspace, fingerprint_of
 from leadsman.runs import ForecastScore, Mixture, Recipe, Run
 from leadsman.train.ladder import plan_trunks, train_ladder
@@ -34,14 +43,25 @@ DRAWS = 4000
 CURVE_POINTS = 40
 
 
-def make_plan(project: Project, workspace: Workspace, engine: Engine) -> Plan:
+def make_plan(
+    project: Project, workspace: Workspace, engine: Engine, *, adaptive: bool = False
+) -> Plan:
     """Select, sound, forecast, decide; the forecasts are registered before anything else is run.
+
+    Args:
+        project: what to plan; sources of an excluded licence are left out.
+        workspace: where stages and runs are kept.
+        engine: where to train.
+        adaptive: choose soundings one round after another, by what they would save.
 
     Raises:
         InputError: something in the project or its files is wrong.
         BudgetError: the budget does not pay for a sounding.
         DesignError: the soundings cannot carry a forecast.
     """
+    project = project.allowed()
+    measured = project.budget.measured(workspace.ledger)
+    project = project.model_copy(update={"budget": measured})
     check_budget(project)
     tokens, mixtures = _data_stages(project, workspace)
     recipes = sounding_recipes(
@@ -51,13 +71,22 @@ def make_plan(project: Project, workspace: Workspace, engine: Engine) -> Plan:
         data=tokens["data"],
         seed=project.seed,
     )
-    runs = _sound(recipes, tokens, workspace, engine)
+    if adaptive:
+        places = _places(workspace, tokens)
+        options = _options(project, mixtures, tokens)
+        runs = sound_adaptively(project, recipes, options, workspace, engine, y=Y, places=places)
+    else:
+        runs = _sound(recipes, tokens, workspace, engine)
     finished = [run for run in runs if run.status == "finished"]
     table = pl.DataFrame([run.row() for run in finished], infer_schema_length=None)
-    inputs = {"runs": sorted(run.id for run in finished), "budget": project.budget.total_flops}
+    inputs = {
+        "runs": sorted(run.id for run in finished),
+        "project": project.model_dump(mode="json", exclude={"sources", "target"}),
+        "budget": project.budget.total_flops,
+    }
 
     def do() -> dict[str, Any]:
-        return _decide(project, mixtures, tokens, table, finished, workspace)
+        return _decide(project, mixtures, tokens, table, finished, recipes, workspace)
 
     result = workspace.stage("forecast", "Forecast and plan", inputs | {"version": __version__}, do)
     plan = Plan.from_dict(result["plan"])
@@ -178,6 +207,7 @@ def _decide(
     tokens: dict[str, Any],
     table: pl.DataFrame,
     finished: Sequence[Run],
+    ladder: Sequence[Recipe],
     workspace: Workspace,
 ) -> dict[str, Any]:
     if len(table) < len(mixtures) * 5:
@@ -189,16 +219,36 @@ def _decide(
     def predict(points: pl.DataFrame) -> Forecast:
         return forecast_runs(table, points, y=Y, group="mixture", draws=DRAWS, seed=project.seed)
 
-    options = final_options(project, mixtures, vocab_size=tokens["vocab_size"], data=tokens["data"])
+    options = _options(project, mixtures, tokens)
+    belief = belief_of_soundings(table, options, y=Y, seed=project.seed)
     plan = decide(
         options,
         predict,
+        objective=Objective(project.decision.objective, project.decision.quantile),
+        belief=belief,
         budget_flops=project.budget.total_flops,
         sounding_flops=float(sum(run.recipe.flops for run in finished if run.recipe is not None)),
         fitted_on=[run.id for run in finished],
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+    done = [run.recipe for run in finished if run.recipe is not None]
+    details = account(
+        project,
+        plan,
+        options,
+        belief,
+        candidates=further_soundings(done, ladder),
+        noise=belief.noise,
+    )
+    workspace.files.write_frame(
+        "plan_draws.parquet", stored_draws(options, belief, project.serving)
+    )
+    plan = replace(plan, details=details)
     return {"plan": plan.to_dict(), "curves": _curves(plan, mixtures, table, predict)}
+
+
+def _options(project: Project, mixtures: Sequence[Mixture], tokens: dict[str, Any]) -> list[Recipe]:
+    return final_options(project, mixtures, vocab_size=tokens["vocab_size"], data=tokens["data"])
 
 
 def _curves(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from leadsman.runs import Recipe, RegisteredForecast
@@ -70,6 +70,8 @@ class Plan:
         alternatives: the best option of every other mixture and size, best first.
         saving: compute saved at equal quality against ``naive``; ``None`` if ``naive`` is chosen.
         sounding_flops: what the small runs cost.
+        details: what else is known of the plan, ready for JSON: cost, serving, memory, regret,
+            pareto, rules, next (:mod:`leadsman.plan.account`).
     """
 
     y: str
@@ -79,6 +81,7 @@ class Plan:
     alternatives: tuple[Option, ...]
     saving: Saving | None
     sounding_flops: float
+    details: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
@@ -90,12 +93,15 @@ class Plan:
             "alternatives": [option.to_dict() for option in self.alternatives],
             "saving": None if self.saving is None else asdict(self.saving),
             "sounding_flops": self.sounding_flops,
+            **self.details,
         }
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Plan:
         """The inverse of :meth:`to_dict`."""
-        values = dict(plain)
+        own = set(cls.__dataclass_fields__)
+        values = {name: each for name, each in plain.items() if name in own}
+        values["details"] = {name: each for name, each in plain.items() if name not in own}
         values["chosen"] = Option.from_dict(values["chosen"])
         values["naive"] = Option.from_dict(values["naive"])
         values["alternatives"] = tuple(Option.from_dict(each) for each in values["alternatives"])

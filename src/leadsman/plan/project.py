@@ -11,7 +11,10 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from leadsman.errors import InputError
 from leadsman.plan.budget import Budget
+from leadsman.plan.inference import ServingSpec
+from leadsman.plan.money import Money, common_currency
 from leadsman.strict_yaml import Strict, load_yaml
 from leadsman.train.defaults import LADDER_WIDTHS
 
@@ -43,7 +46,8 @@ class SourceSpec(Strict):
     declared_bytes: Bytes | None = Field(
         None, description="full size, where only a part is readable"
     )
-    price: float | None = Field(None, ge=0, description="price of the whole source")
+    price: Money | None = Field(None, description="of the whole source; 500 or 500 USD")
+    licence: str | None = Field(None, description="tag that decision.exclude_licences may name")
 
 
 class TargetSpec(Strict):
@@ -97,6 +101,20 @@ class SoundingSpec(Strict):
         return self
 
 
+class DecisionSpec(Strict):
+    """What the plan is chosen by, and what it must respect beside the budget."""
+
+    objective: Literal["mean", "quantile"] = "mean"
+    quantile: float = Field(0.9, gt=0, lt=1, description="for objective: quantile")
+    memory_gb: float | None = Field(None, gt=0, description="1e9 bytes of one device, for training")
+    exclude_licences: tuple[str, ...] = Field(
+        (), description="sources with such a tag are left out"
+    )
+    regret_tolerance: float = Field(
+        0.0, ge=0, description="expected regret below which no further sounding is worth it"
+    )
+
+
 class Project(Strict):
     """Everything ``leadsman plan`` needs to know."""
 
@@ -107,6 +125,8 @@ class Project(Strict):
     selection: SelectionSpec = SelectionSpec()
     tokenizer: TokenizerSpec = TokenizerSpec()
     soundings: SoundingSpec = SoundingSpec()
+    decision: DecisionSpec = DecisionSpec()
+    serving: ServingSpec | None = None
     seed: int = Field(0, ge=0)
 
     @model_validator(mode="after")
@@ -116,6 +136,30 @@ class Project(Strict):
             if names.count(name) > 1:
                 raise ValueError(f"two sources are called {name!r}")
         return self
+
+    @model_validator(mode="after")
+    def _one_currency(self) -> Project:
+        prices = {f"source {each.name!r}": each.price for each in self.sources}
+        try:
+            common_currency({**self.budget.prices(), **prices})
+        except InputError as error:
+            raise ValueError(str(error)) from error
+        return self
+
+    @model_validator(mode="after")
+    def _some_source_allowed(self) -> Project:
+        excluded = set(self.decision.exclude_licences)
+        if all(source.licence in excluded for source in self.sources):
+            raise ValueError(
+                f"decision.exclude_licences ({', '.join(sorted(excluded))}) leaves no source"
+            )
+        return self
+
+    def allowed(self) -> Project:
+        """The project without sources whose licence is excluded."""
+        excluded = set(self.decision.exclude_licences)
+        kept = tuple(each for each in self.sources if each.licence not in excluded)
+        return self.model_copy(update={"sources": kept})
 
 
 def load_project(path: Path) -> Project:

@@ -10,12 +10,15 @@ the spot (docs/decisions/0002).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from leadsman.errors import BudgetError
+from leadsman.plan.inference import ServingSpec, forward_flops
+from leadsman.plan.memory import TrainingSetting, estimate_memory
 from leadsman.plan.project import Project, SoundingSpec
-from leadsman.runs import Mixture, Recipe
+from leadsman.runs import Mixture, ModelShape, Recipe
 from leadsman.train.cost import LEAST_TOKENS, estimate_ladder_seconds, ladder_recipes
-from leadsman.train.defaults import default_recipe, shape_of_width
+from leadsman.train.defaults import BATCH_TOKENS, default_recipe, shape_of_width
 from leadsman.train.ladder import plan_trunks
 
 SEQ_LEN = 256
@@ -88,37 +91,100 @@ def final_options(
 ) -> list[Recipe]:
     """Every mixture and size the budget can be spent on.
 
-    Sizes run over the ladder and a little beyond; ``budget.max_params`` cuts them off. Each recipe
-    spends the whole budget: ``tokens = budget / flops_per_token``.
+    Sizes run over the ladder and a little beyond. Each recipe spends the whole budget: ``tokens =
+    budget / flops_per_token``, less what serving takes where it is paid from the budget.
+    ``budget.max_params`` and the memory of a device rule sizes out.
 
     Raises:
-        BudgetError: the budget does not pay for one run of the smallest model.
+        BudgetError: nothing is left; says what ruled sizes out.
     """
-    budget = project.budget.total_flops
-    limit = project.budget.max_params or float("inf")
-    options = []
     ladder = project.soundings.widths
+    options = []
+    ruled_out: dict[str, str] = {}
     for width in range(min(ladder), int(BEYOND_LADDER * max(ladder)) + 1, 8):
         shape = shape_of_width(width, vocab_size=vocab_size, seq_len=SEQ_LEN)
-        tokens = int(budget / shape.train_flops_per_token)
-        if tokens < LEAST_TOKENS or shape.non_embedding_params > limit:
+        tokens = int(max(_left_for_training(project, shape), 0.0) / shape.train_flops_per_token)
+        reason = _ruled_out(project, shape, tokens)
+        if reason is not None:
+            ruled_out.setdefault(*reason)
             continue
         options += [
             default_recipe(shape, mixture, data, tokens, seed=project.seed) for mixture in mixtures
         ]
-    if not options:
-        smallest = shape_of_width(min(ladder), vocab_size=vocab_size, seq_len=SEQ_LEN)
-        least = LEAST_TOKENS * smallest.train_flops_per_token
-        raise BudgetError(
-            f"a budget of {budget:.3g} FLOPs"
-            + (f" and at most {limit:,} parameters" if project.budget.max_params else "")
-            + f" allow no run: the smallest model has {smallest.non_embedding_params:,} "
-            f"parameters and needs {least:.3g} FLOPs"
+    if options:
+        return options
+    if len(ruled_out) > 1:
+        raise BudgetError("no model size is allowed: " + "; ".join(ruled_out.values()))
+    raise BudgetError(next(iter(ruled_out.values())))
+
+
+def _left_for_training(project: Project, shape: ModelShape) -> float:
+    """Training FLOPs of the budget after serving."""
+    spec = project.serving
+    served = spec.tokens * serve_flops(shape, spec) if spec is not None and spec.in_budget else 0.0
+    return project.budget.total_flops - served
+
+
+def _ruled_out(project: Project, shape: ModelShape, tokens: int) -> tuple[str, str] | None:
+    """Why a size cannot be planned: the constraint and a sentence; ``None`` if it can."""
+    params, limit = shape.non_embedding_params, project.budget.max_params
+    least = LEAST_TOKENS * shape.train_flops_per_token
+    name = f"the smallest model tried has {params:,} parameters and needs"
+    if limit is not None and params > limit:
+        return "max_params", f"at most {limit:,} parameters may be served, but {name} as many"
+    if tokens < LEAST_TOKENS:
+        left = _left_for_training(project, shape)
+        after = "" if left == project.budget.total_flops else f" ({left:.3g} after serving)"
+        budget = project.budget.total_flops
+        return "budget", (
+            f"a budget of {budget:.3g} FLOPs{after} allows no run: {name} {least:.3g} FLOPs"
         )
-    return options
+    memory = memory_limit(project)
+    if memory is not None:
+        need = estimate_memory(memory_setting_of(shape)).total
+        if need > memory:
+            return "memory", (
+                f"a device has {memory / 1e9:.3g} GB of memory, but {name} {need / 1e9:.3g} GB"
+            )
+    return None
 
 
 def reference_seconds(recipes: Sequence[Recipe], workers: int) -> float:
     """What recipes would take on ``workers`` threads of the reference machine."""
     jobs = plan_trunks(recipes, sources={}, held_out={}, ledger="", work="")
     return estimate_ladder_seconds(jobs, workers=workers, held_out_tokens=HELD_OUT_TOKENS)
+
+
+def serve_flops(shape: ModelShape, spec: ServingSpec) -> float:
+    """Forward FLOPs a served token, prompts and outputs together."""
+    return forward_flops(shape, (spec.prompt_tokens + spec.output_tokens) / 2)
+
+
+def memory_limit(project: Project) -> float | None:
+    """Bytes of one device: as given, else of the named hardware."""
+    if project.decision.memory_gb is not None:
+        return 1e9 * project.decision.memory_gb
+    hardware = project.budget.on_hardware()
+    return None if hardware is None else hardware.memory_bytes
+
+
+def memory_setting_of(shape: ModelShape) -> TrainingSetting:
+    """What a default recipe of a shape needs: one pass holds the whole batch."""
+    sequences = max(1, BATCH_TOKENS // shape.seq_len)
+    return TrainingSetting(shape=shape, sequences=sequences, precision="bf16-mixed")
+
+
+def further_soundings(done: Sequence[Recipe], ladder: Sequence[Recipe]) -> list[Recipe]:
+    """Small runs that could be made next: what is left of the ladder, and each series doubled.
+
+    A series (mixture and shape) whose ladder is done can go on to twice its longest run.
+    """
+    made = {recipe.id for recipe in done}
+    left = [recipe for recipe in ladder if recipe.id not in made]
+    longest: dict[str, Recipe] = {}
+    for recipe in ladder:
+        before = longest.get(recipe.trunk_id)
+        if before is None or recipe.tokens > before.tokens:
+            longest[recipe.trunk_id] = recipe
+    doubled = [replace(recipe, tokens=2 * recipe.tokens) for recipe in longest.values()]
+    return left + [recipe for recipe in doubled if recipe.id not in made]

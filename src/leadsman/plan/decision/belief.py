@@ -32,6 +32,7 @@ LAWS = ("chinchilla", "over-training", "kaplan", "data-constrained")
 ANCHORS = 40
 BOOTSTRAP = 400
 BACKFITS = 2
+LEAST_NOISE = 3e-4
 
 
 class Belief(Protocol):
@@ -46,6 +47,11 @@ class Belief(Protocol):
 
 class BeliefOfRuns:
     """A belief learned from a table of runs.
+
+    Attributes:
+        noise: standard deviation of the log of a single run.
+        fixed: settings no run varies, and the value they must be held at.
+        law, warnings: of the forecast behind it.
 
     Args:
         runs: finished runs.
@@ -81,6 +87,7 @@ class BeliefOfRuns:
         anchors = _anchors(adjusted, space, seed)
         forecast = _forecast(adjusted, anchors, kept, y=y, group=group, seed=seed)
         self.law, self.warnings = forecast[1], forecast[2]
+        self.noise = self._noise(adjusted)
         self._series = {
             name: _Series(
                 adjusted if name is None else adjusted.filter(pl.col(str(group)) == name),
@@ -120,6 +127,12 @@ class BeliefOfRuns:
             effect.fit(runs, residual, worlds=self.worlds, rng=rng)
             adjusted = runs.with_columns(pl.Series(self.y, np.exp(log_y - effect.mean(runs))))
         return effect, adjusted
+
+    def _noise(self, runs: pl.DataFrame) -> float:
+        """Scatter of the log of single runs around the best law: what one more run would show."""
+        residual = np.log(runs[self.y].to_numpy().astype(np.float64)) - self._law_curve(runs)
+        spent = 5 * (1 if self.group is None else runs[self.group].n_unique())
+        return float(np.sqrt((residual**2).sum() / max(len(residual) - spent, 1)) + LEAST_NOISE)
 
     def _law_curve(self, runs: pl.DataFrame) -> Floats:
         """Log of the first law that fits, at the runs themselves, series by series."""

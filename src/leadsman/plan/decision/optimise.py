@@ -32,6 +32,8 @@ STARTS = 3
 SINGLE_WORLDS = 12
 STEP = 1e-4
 CANDIDATES = 256
+BANDWIDTH = 0.01
+"""Of the smoothed quantile, in probability."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,11 @@ class Objective:
         """Value of each point, shape (n,), from draws (worlds, n)."""
         if self.kind == "mean":
             return np.asarray(draws.mean(axis=0))
-        return np.asarray(np.quantile(draws, self.q, axis=0))
+        # Order statistics near the quantile, weighed smoothly: a single one has no useful slope.
+        ranks = (np.arange(len(draws)) + 0.5) / len(draws)
+        width = max(BANDWIDTH, 1 / len(draws))
+        weights = np.exp(-(((ranks - self.q) / width) ** 2) / 2)
+        return np.asarray(weights @ np.sort(draws, axis=0) / weights.sum())
 
 
 @dataclass(frozen=True)
@@ -145,7 +151,10 @@ class _Problem:
         place = np.clip(found.x, 0.0, 1.0)
         if self.constraints and slack(place).min() < -1e-6:
             place = self._back(start, place, slack)
-        return place, float(self.value(self.space.frame(place[None], branch), worlds)[0])
+        both = self.value(self.space.frame(np.stack([start, place]), branch), worlds)
+        if both[0] < both[1] and (not self.constraints or slack(start).min() >= -1e-6):
+            return start, float(both[0])
+        return place, float(both[1])
 
     @staticmethod
     def _back(start: Floats, place: Floats, slack: Any) -> Floats:
@@ -196,7 +205,7 @@ def optimise(
         optima.append((value, branch, place))
         places += [(branch, allowed[k]) for k in order[: CANDIDATES // len(nets)]]
     optima.sort(key=lambda each: each[0])
-    final = []
+    final: list[tuple[float, dict[str, str], Floats]] = []
     for value, branch, place in optima:
         if value <= optima[0][0] + 3 * abs(optima[0][0]) * 1e-2 or len(final) < 2:
             place, value = problem.walk(place, branch, None)

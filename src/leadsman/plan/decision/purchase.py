@@ -77,7 +77,11 @@ class Purchase:
 
 
 def choose_purchases(
-    offers: Sequence[Offer], money: Amount, result: Callable[[frozenset[str]], float]
+    offers: Sequence[Offer],
+    money: Amount,
+    result: Callable[[frozenset[str]], float],
+    *,
+    listed: int = LISTED,
 ) -> Purchase:
     """The set of sources with the lowest expected result that the money pays for.
 
@@ -85,6 +89,7 @@ def choose_purchases(
         offers: free ones are always taken.
         money: that may be spent on data.
         result: expected result of the best plan with these sources in full.
+        listed: all sets are tried up to this many priced sources.
 
     Raises:
         InputError: prices in several currencies.
@@ -110,7 +115,7 @@ def choose_purchases(
         raise BudgetError(
             f"{money} buys no source: the cheapest, {cheapest!r}, costs {priced[cheapest]:,.2f}"
         )
-    if len(priced) <= LISTED:
+    if len(priced) <= listed:
         sets = [
             set(names)
             for size in range(len(priced) + 1)

@@ -4,9 +4,9 @@
 
 with ``z`` the settings (log where the space is log, scaled to the runs) and ``phi`` their linear
 terms, squares, products, and products with log params and log tokens. Noise and ``lambda`` maximise
-the evidence (MacKay 1992; scikit-learn's BayesianRidge), so settings that a few runs hardly tell apart
-keep wide, small effects. A setting that never varies in the runs has no effect that could be known:
-it is held at the runs' value.
+the evidence (MacKay 1992; scikit-learn's BayesianRidge), so settings that a few runs hardly tell
+apart keep wide, small effects. A setting that never varies in the runs has no effect that could be
+known: it is held at the runs' value.
 """
 
 from __future__ import annotations

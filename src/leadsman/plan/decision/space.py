@@ -69,9 +69,11 @@ class Space:
     Raises:
         InputError: there is nothing to choose.
 
-    >>> space = Space({"params": Dimension(low=1e6, high=1e8), "data": Dimension(choices=("a",))})
+    >>> import numpy as np
+    >>> steps = Dimension(low=0, high=8, scale="linear")
+    >>> space = Space({"depth": steps, "data": Dimension(choices=("a",))})
     >>> space.frame(np.array([[0.5]]), {"data": "a"}).row(0)
-    (10000000.0, 'a')
+    (4.0, 'a')
     """
 
     dimensions: Mapping[str, Dimension]

@@ -69,7 +69,7 @@ def estimate_memory(setting: TrainingSetting) -> MemoryEstimate:
     ...                    vocab_size=8192, seq_len=512)
     >>> estimate = estimate_memory(TrainingSetting(shape=shape, sequences=2))
     >>> estimate.moment, round(estimate.total / 1e6)
-    ('loss', 233)
+    ('loss', 254)
     """
     shape = setting.shape
     weights, state = weight_bytes(setting), optimizer_bytes(setting)
