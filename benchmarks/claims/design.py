@@ -1,7 +1,8 @@
 """Which methods are compared, with what settings, and what their papers claim.
 
-One model (0.23M parameters), one set of text, 102,400 tokens in 200 steps for everybody. Each method has three
-learning rates, a factor of two apart, tried with seed 0; the best is run with two more seeds.
+One model (0.23M parameters), one set of text, 307,200 tokens in 300 steps for everybody. Each
+method has four learning rates, a factor of two apart, tried with seed 0; the best is run with two
+more seeds.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ from leadsman.runs import ModelShape, Schedule
 SHAPE = ModelShape(
     layers=3, width=64, heads=2, kv_heads=2, ffn_width=192, vocab_size=1024, seq_len=128
 )
-TOKENS, BATCH_TOKENS = 102_400, 512
-WARMUP_TOKENS = 8_192
+TOKENS, BATCH_TOKENS = 307_200, 1024
+WARMUP_TOKENS = 16_384
 SEEDS = (0, 1, 2)
-ADAM_LRS = (0.004, 0.008, 0.016)
-SIGN_LRS = (0.001, 0.002, 0.004)
-NARROW_TOKENS = 30_720  # tokens on the small model of the growing methods: 30 %
+ADAM_LRS = (0.002, 0.004, 0.008, 0.016)
+LAW_LR = 0.008  # of the two runs to which the adaptive shape's laws are fitted
+SIGN_LRS = (0.00025, 0.0005, 0.001, 0.002)
+NARROW_TOKENS = 92_160  # tokens on the small model of the growing methods: 30 %
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +135,7 @@ CONTENDERS = [
         "no worse than a tuned schedule, without knowing the length",
         schedule="constant",
     ),
-    _optimizer("prodigy", "equal", "tuned Adam's loss at lr 1, untuned", lrs=(0.5, 1.0, 2.0)),
+    _optimizer("prodigy", "equal", "tuned Adam's loss at lr 1, untuned", lrs=(0.25, 0.5, 1.0, 2.0)),
     _method(
         "gstack",
         "compute",

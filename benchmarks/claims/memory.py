@@ -1,25 +1,31 @@
 """Bytes of optimizer state and weights at the sizes the papers train, against their figures.
 
-    python -m benchmarks.claims.memory
+    python -m benchmarks.claims.memory [METHOD ...]
 
 State is counted by the methods' formulas, which the tests hold to the bytes of real tensors
 (tests/train/test_memory.py). Peak memory is measured: one process a method trains a wide shallow
 model for three steps, and tells its largest resident size less that before the model was made.
-Writes ``memory.json``; about a minute on one core.
+Writes ``memory.json``; about a minute on one core. Linux only.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
+import os
 import resource
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import machine
-from leadsman.registry import method
 from leadsman.runs import Mixture, ModelShape, Recipe
+from leadsman.train.methods.low_rank import LowRank
+from leadsman.train.methods.sltrain import SLTrain
+from leadsman.train.optimizers.dct import DCT
+from leadsman.train.optimizers.galore import GaLore
 
 RESULT = Path(__file__).with_name("memory.json")
 LLAMA = {
@@ -33,20 +39,22 @@ LLAMA = {
 
 SLTRAIN_PARAMS = {"60M": 44e6, "130M": 97e6, "350M": 194e6, "1B": 646e6}
 LOW_RANK_PARAMS = {"60M": 43e6, "130M": 94e6, "350M": 185e6, "1B": 609e6}
-GALORE_STATE_SAVED = 0.655
 
 PEAK_SHAPE = ModelShape(
     layers=3, width=1024, heads=8, kv_heads=8, ffn_width=2736, vocab_size=1024, seq_len=64
 )
+RANK = 256
+WARM_UP_SHAPE = replace(PEAK_SHAPE, width=64, heads=2, kv_heads=2, ffn_width=192, layers=1)
 PEAK_METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "adamw": ("adamw", {}),
     "lion": ("lion", {}),
-    "galore": ("galore", {"galore": {"rank": 256}}),
-    "dct": ("dct", {"dct": {"rank": 256}}),
-    "sltrain": ("adamw", {"sltrain": {"rank": 256, "density": 0.03}}),
-    "low_rank": ("adamw", {"low_rank": {"rank": 256}}),
-    "monarch": ("adamw", {"monarch": {"blocks": 4}}),
+    "galore": ("galore", {"rank": RANK}),
+    "dct": ("dct", {"rank": RANK}),
+    "sltrain": ("adamw", {"rank": RANK, "density": 0.03}),
+    "low_rank": ("adamw", {"rank": RANK}),
+    "monarch": ("adamw", {"blocks": 4}),
 }
+"""Optimizer and the method's options."""
 
 
 def llama(size: str) -> ModelShape:
@@ -70,28 +78,42 @@ def states() -> list[dict[str, Any]]:
     for size, (*_, rank) in LLAMA.items():
         shape = llama(size)
         row: dict[str, Any] = {"size": size, "rank": rank, "params": shape.params}
-        for name in ("galore", "dct"):
-            state = method("training", name)(rank=rank).state_bytes(shape)
-            row[name] = {"state_bytes": state, "saved": 1 - state / (8 * shape.params)}
-        sltrain = method("training", "sltrain")(rank=rank, density=0.03)
-        low_rank = method("training", "low_rank")(rank=rank)
+        for projected in (GaLore(rank=rank), DCT(rank=rank)):
+            state = projected.state_bytes(shape)
+            row[projected.name] = {"state_bytes": state, "saved": 1 - state / (8 * shape.params)}
+        sltrain = SLTrain(rank=rank, density=0.03).params(shape)
+        low_rank = LowRank(rank=rank).params(shape)
         for name, params, theirs in (
-            ("sltrain", sltrain.params(shape), SLTRAIN_PARAMS.get(size)),
-            ("low_rank", low_rank.params(shape), LOW_RANK_PARAMS.get(size)),
+            ("sltrain", sltrain, SLTRAIN_PARAMS.get(size)),
+            ("low_rank", low_rank, LOW_RANK_PARAMS.get(size)),
         ):
-            state = 8 * params
             row[name] = {
                 "params": params,
                 "paper_params": theirs,
-                "state_bytes": state,
-                "saved": 1 - state / (8 * shape.params),
+                "state_bytes": 8 * params,
+                "saved": 1 - params / shape.params,
             }
         rows.append(row)
     return rows
 
 
 def peak(name: str) -> dict[str, Any]:
-    """Resident bytes that three steps of one method add to a process, measured in this one."""
+    """Resident bytes that three steps of one method add to a process, measured in this one.
+
+    A small model is trained first, so that libraries and kernels are loaded.
+    """
+    import torch
+
+    torch.set_num_threads(1)
+    train(name, WARM_UP_SHAPE)
+    before = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+    counted = train(name, PEAK_SHAPE)
+    after = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return counted | {"peak_bytes": after - before}
+
+
+def train(name: str, shape: ModelShape) -> dict[str, Any]:
+    """Three steps, and the bytes of weights and optimizer state then."""
     import torch
 
     from leadsman.train.loop import build_optimizer, run_methods
@@ -99,21 +121,20 @@ def peak(name: str) -> dict[str, Any]:
     from leadsman.train.model import Decoder
     from leadsman.train.parametrization import initialize
 
-    torch.set_num_threads(1)
-    optimizer, methods = PEAK_METHODS[name]
+    optimizer, options = PEAK_METHODS[name]
+    if "rank" in options:
+        options = options | {"rank": RANK * shape.width // PEAK_SHAPE.width}
     recipe = Recipe(
-        shape=PEAK_SHAPE,
+        shape=shape,
         mixture=Mixture("m", {"a": 1}),
         data="",
         tokens=1 << 20,
-        batch_tokens=PEAK_SHAPE.seq_len,
+        batch_tokens=shape.seq_len,
         lr=1e-3,
         optimizer=optimizer,
-        methods=methods,
+        methods={name: options} if options else {},
     )
-    torch.zeros(256, 256) @ torch.zeros(256, 256)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    model = Decoder(PEAK_SHAPE)
+    model = Decoder(shape)
     initialize(model, seed=0)
     for each in run_methods(recipe):
         model = each.prepare(model, recipe)
@@ -123,32 +144,33 @@ def peak(name: str) -> dict[str, Any]:
         torch.autograd.backward(model.loss(ids[:, :-1], ids[:, 1:]))
         built.step()
         built.zero_grad(set_to_none=True)
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return {
-        "weight_bytes": weight_bytes(model),
-        "state_bytes": state_bytes(built),
-        "peak_bytes": 1024 * (after - before),
-    }
+    return {"weight_bytes": weight_bytes(model), "state_bytes": state_bytes(built)}
 
 
 def main() -> None:
-    """Write the result, or with a method's name print its peak."""
-    if len(sys.argv) > 1:
-        print(json.dumps(peak(sys.argv[1])))
+    """Write the result; methods that are named are measured, the others' peaks are kept."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("methods", nargs="*", default=list(PEAK_METHODS))
+    parser.add_argument("--here", action="store_true", help="measure one in this process; print")
+    given = parser.parse_args()
+    if given.here:
+        print(json.dumps(peak(given.methods[0])))
         return
-    peaks = {}
-    for name in PEAK_METHODS:
-        command = [sys.executable, "-m", "benchmarks.claims.memory", name]
-        told = subprocess.run(command, check=True, capture_output=True, text=True)
+    peaks = json.loads(RESULT.read_text())["peaks"] if RESULT.exists() else {}
+    for name in given.methods:
+        command = [sys.executable, "-m", "benchmarks.claims.memory", "--here", name]
+        # Freed memory goes back to the system at once, so that the peak is of what is in use.
+        env = os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "0"}
+        told = subprocess.run(command, check=True, capture_output=True, text=True, env=env)
         peaks[name] = json.loads(told.stdout)
         print(name, peaks[name], flush=True)
-    result = {
-        "machine": machine("torch"),
-        "states": states(),
-        "peak_shape": vars(PEAK_SHAPE) | {"params": PEAK_SHAPE.params},
-        "peaks": peaks,
-    }
-    RESULT.write_text(json.dumps(result, indent=1) + "\n")
+        result = {
+            "machine": machine("torch"),
+            "states": states(),
+            "peak_shape": vars(PEAK_SHAPE) | {"params": PEAK_SHAPE.params},
+            "peaks": {name: peaks[name] for name in PEAK_METHODS if name in peaks},
+        }
+        RESULT.write_text(json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -4,9 +4,9 @@
     python -m benchmarks.claims.pretraining speed --out DIR
     python -m benchmarks.claims.pretraining collect --out DIR
 
-``work`` trains what is not yet in the ledger under ``--out``; any number of workers at once, each
-killed and started again as one likes. ``speed`` times every method, one after another on an
-otherwise idle machine. ``collect`` writes ``pretraining.json``, of which
+``work`` trains what is not yet in the ledger under ``--out`` (45 core-minutes in all); any number
+of workers at once, each killed and started again as one likes. ``speed`` times every method, one
+after another on an otherwise idle machine. ``collect`` writes ``pretraining.json``, of which
 ``python -m benchmarks.claims.page`` makes ``docs/claims.md``. The directory of ``--corpora`` holds
 Parquet files with a column ``text``.
 """
@@ -28,9 +28,9 @@ from typing import Any
 import polars as pl
 
 from benchmarks.claims.design import (
-    ADAM_LRS,
     BATCH_TOKENS,
     CONTENDERS,
+    LAW_LR,
     SEEDS,
     SHAPE,
     TOKENS,
@@ -51,7 +51,7 @@ from leadsman.train.tokens import TokenSet, tokenize_corpus, train_tokenizer
 
 DOCUMENTS = {"books": 400, "peps": 400, "sympy_code": 60}
 HELD_OUT = {"books": 12, "peps": 12, "sympy_code": 3}
-SPEED_STEPS = 40
+SPEED_STEPS = 50
 RESULT = Path(__file__).with_name("pretraining.json")
 
 
@@ -94,23 +94,22 @@ class Bench:
 
     def narrow(self) -> Recipe:
         """AdamW at half the width, for the law that the adaptive shape needs."""
-        whole = self.recipe(CONTENDERS[0], ADAM_LRS[1], SEEDS[0])
+        whole = self.recipe(CONTENDERS[0], LAW_LR, SEEDS[0])
         return replace(whole, shape=narrower(SHAPE, SHAPE.width // 2))
 
-    def laws(self) -> dict[str, list[float]]:
-        """(floor, scale, exponent) of each width, fitted to the curves of two AdamW runs."""
-        found = {}
-        for recipe in (self.narrow(), self.recipe(CONTENDERS[0], ADAM_LRS[1], SEEDS[0])):
+    def laws(self) -> list[dict[str, float]]:
+        """The law of each width, fitted to the curves of two AdamW runs."""
+        found = []
+        for recipe in (self.narrow(), self.recipe(CONTENDERS[0], LAW_LR, SEEDS[0])):
             curve = self.ledger.curve(recipe.id)
             stable = curve.filter(pl.col("step").is_between(25, recipe.steps * 4 // 5))
             points = stable.group_by(pl.col("step") // 15).agg(
                 pl.col("tokens").mean() * recipe.shape.train_flops_per_token, pl.col("loss").mean()
             )
             law = Power(x="flops").fit(points.rename({"tokens": "flops"}).sort("flops"))
-            values = law.parameters()
-            found[str(recipe.shape.width)] = [
-                float(f"{values[name]:.4g}") for name in ("E", "A", "alpha")
-            ]
+            names = {"floor": "E", "scale": "A", "exponent": "alpha"}
+            values = {k: float(f"{law.parameters()[name]:.4g}") for k, name in names.items()}
+            found.append({"width": recipe.shape.width} | values)
         return found
 
     def loss(self, recipe: Recipe) -> float | None:
@@ -129,7 +128,7 @@ class Bench:
 
     def ready(self, contender: Contender) -> bool:
         """Whether the runs that settle the contender's recipe are there."""
-        before = (self.narrow(), self.recipe(CONTENDERS[0], ADAM_LRS[1], SEEDS[0]))
+        before = (self.narrow(), self.recipe(CONTENDERS[0], LAW_LR, SEEDS[0]))
         return "adaptive_shape" not in contender.methods or all(
             self.loss(recipe) is not None for recipe in before
         )
@@ -184,23 +183,22 @@ def work(bench: Bench, seconds: float) -> None:
 
 
 def speed(bench: Bench) -> None:
-    """Time steps of every contender, in turn, three rounds; the median goes to ``speed.json``."""
+    """Time steps of every contender, refreshes every 50 steps included, for ``speed.json``."""
     import torch
 
     torch.set_num_threads(1)
-    rates: dict[str, list[float]] = {contender.label: [] for contender in CONTENDERS}
-    for _ in range(3):
-        for contender in CONTENDERS:
+    rates = {}
+    for contender in CONTENDERS:
+        if bench.ready(contender):
             recipe = bench.recipe(contender, contender.lrs[0], SEEDS[0])
+            if recipe.id in bench.ledger and bench.ledger.get(recipe.id).status == "failed":
+                continue
             trainer = Trainer(recipe, bench.sets)
             trainer.advance(recipe, 3)
             before = trainer.seconds
             trainer.advance(recipe, 3 + SPEED_STEPS)
-            rates[contender.label].append(SPEED_STEPS * BATCH_TOKENS / (trainer.seconds - before))
-    result = {
-        "machine": machine("torch"),
-        "tokens_per_second": {label: round(statistics.median(v)) for label, v in rates.items()},
-    }
+            rates[contender.label] = round(SPEED_STEPS * BATCH_TOKENS / (trainer.seconds - before))
+    result = {"machine": machine("torch"), "tokens_per_second": rates}
     (bench.out / "speed.json").write_text(json.dumps(result, indent=1))
 
 
@@ -231,20 +229,25 @@ def _row(bench: Bench, contender: Contender) -> dict[str, Any] | None:
     if any(loss is None for loss in losses):
         return None
     trials = {f"{lr:g}": bench.loss(bench.recipe(contender, lr, 0)) for lr in contender.lrs}
+    row = {
+        "label": contender.label,
+        "trials": {lr: _finite(loss) for lr, loss in trials.items()},
+        "lr": best,
+        "losses": [_finite(loss) for loss in losses],
+        "methods": recipes[0].to_dict()["methods"],
+    }
+    if None in row["losses"]:
+        failed = next(r for r in recipes if _finite(bench.loss(r)) is None)
+        return row | {"reason": bench.ledger.get(failed.id).reason}
     trainer = Trainer(recipes[0], bench.sets)
     trainer.advance(recipes[0], 1)
     flops = recipes[0].flops
     for method in run_methods(recipes[0]):
         flops = method.train_flops(recipes[0])
-    return {
-        "label": contender.label,
-        "trials": {lr: _finite(loss) for lr, loss in trials.items()},
-        "lr": best,
-        "losses": [_finite(loss) for loss in losses],
+    return row | {
         "flops": flops,
         "weight_bytes": weight_bytes(trainer.model),
         "state_bytes": state_bytes(trainer.optimizer),
-        "methods": recipes[0].to_dict()["methods"],
     }
 
 

@@ -1,6 +1,6 @@
 """A ladder of 5 sizes x 6 token counts: branched from 5 trunks, against 30 runs on their own.
 
-    LEADSMAN_CORPORA=DIR python -m benchmarks.train.branching > RESULT.json
+    LEADSMAN_CORPORA=DIR python -m benchmarks.train.branching
 
 Three ladders of the same sizes and token counts (k/6 of the largest, k = 1..6): branched; each
 WSD run decayed separately; each run with its own cosine. Counted are training tokens; compared are
@@ -10,7 +10,6 @@ held-out losses. Tokens by halves share less: their ratio is printed too (arithm
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 import time
 from dataclasses import replace
@@ -19,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from benchmarks.machine import machine
 from benchmarks.train.corpora import token_sets
+from benchmarks.train.result import write_result
 
 WIDTHS, COUNTS = (32, 40, 48, 56, 64), 6
 
@@ -104,7 +104,7 @@ def main() -> None:
         },
         "losses": {name: [round(float(x), 4) for x in values] for name, values in losses.items()},
     }
-    print(json.dumps(result, indent=1))
+    write_result("branching", result)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Measure the rate table of leadsman.train.cost: two processes of one thread, side by side.
 
-    python benchmarks/train/rates.py > benchmarks/train/results/rates.json
+    python -m benchmarks.train.rates
 
 Each width trains as the demo does (compiled, default batch, real loop and feed) in both processes
 at once. Rates are per second of processor time of the process, which on a machine left alone is
@@ -10,7 +10,6 @@ of the first step (compilation) and the rate of the forward pass alone.
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import os
 import statistics
@@ -22,6 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+from benchmarks.train.result import write_result
 
 WIDTHS = (48, 72, 96, 128, 192, 256)
 SECONDS = 5.0
@@ -115,7 +115,7 @@ def main() -> None:
         "probe_tokens_per_second": round(probe_tokens_per_second()),
         "widths": table,
     }
-    print(json.dumps(result, indent=1))
+    write_result("rates", result)
 
 
 if __name__ == "__main__":

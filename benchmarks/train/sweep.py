@@ -1,6 +1,6 @@
 """A sweep of 64 small runs, everything counted, against one compiled loop doing them in turn.
 
-    LEADSMAN_CORPORA=DIR python -m benchmarks.train.sweep > benchmarks/train/results/sweep.json
+    LEADSMAN_CORPORA=DIR python -m benchmarks.train.sweep
 
 The sweep is what ``leadsman sound`` does with `--way processes`: start the processes, compile,
 train, evaluate and write 64 runs (16 learning rates x 4 seeds). The loop is one process with the
@@ -23,6 +23,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.machine import machine
+from benchmarks.train.result import write_result
 
 WIDTH, RUNS, LOOP_RUNS = 64, 64, 5
 
@@ -139,7 +140,7 @@ def main() -> None:
         "ratio_to_best_loop_counted": round(rate / best_counted, 3),
         "ratio_to_best_loop_steady": round(rate / best_steady, 3),
     }
-    print(json.dumps(result, indent=1))
+    write_result("sweep", result)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """One training step of a 2.7M-parameter Llama: ours against transformers, eager and compiled.
 
-    python benchmarks/train/vs_transformers.py > benchmarks/train/results/vs_transformers.json
+    python -m benchmarks.train.vs_transformers
 
 Same shape, batch (4 x 256 tokens), AdamW (fused), clipping and bf16 autocast, one thread, one
 process; rounds take turns. Rates are per second of processor time (see rates.py).
@@ -8,7 +8,6 @@ process; rounds take turns. Rates are per second of processor time (see rates.py
 
 from __future__ import annotations
 
-import json
 import statistics
 import time
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from datetime import UTC, datetime
 
 import torch
 import transformers
+from benchmarks.train.result import write_result
 
 from leadsman.train.defaults import shape_of_width
 from leadsman.train.hf import hf_config
@@ -91,7 +91,7 @@ def main() -> None:
         "tokens_per_second": {name: round(rate) for name, rate in rates.items()},
         "ratio_to_best_transformers": round(rates["leadsman compiled"] / best, 3),
     }
-    print(json.dumps(result, indent=1))
+    write_result("vs_transformers", result)
 
 
 if __name__ == "__main__":

@@ -235,6 +235,14 @@ def _add(ledger: Ledger, recipe: Recipe, role: str, generator: np.random.Generat
 
 
 @pytest.fixture
+def planted_truth():
+    """Median result of a mixture at the budget and width 96."""
+    return lambda mixture: float(
+        np.median(truth(*_point({"recipe": spend(96, mixture).to_dict()})))
+    )
+
+
+@pytest.fixture
 def make_project():
     """Writes a finished project into a directory."""
     return write_project

@@ -121,6 +121,43 @@ def test_forecast_is_made_again_when_runs_finish(own_project, serve):
     assert history(2)[1]["runs"] == 2
 
 
+PROJECT = """
+sources: [{name: web, path: web.jsonl}]
+target: {path: target.jsonl}
+budget: {flops: 2.0e+13}
+soundings: {mixtures: [natural, uniform, selected]}
+"""
+
+
+def test_too_few_runs_are_said(own_project):
+    from leadsman.plan.interim import interim_forecast
+
+    (own_project / "project.yaml").write_text(PROJECT)
+    for path in (own_project / "ledger/runs").iterdir():
+        run = json.loads((path / "run.json").read_text())
+        if run["recipe"]["mixture"]["name"] == "uniform":
+            (path / "run.json").write_text(json.dumps(run | {"status": "failed"}))
+    told = interim_forecast(own_project)
+    assert told["why"] == (
+        "0 finished runs of the uniform mixture are too few to forecast; 6 are needed."
+    )
+    (own_project / "project.yaml").write_text("name: [")
+    assert interim_forecast(own_project)["why"].startswith("No forecast yet: ")
+
+
+@pytest.mark.slow
+def test_interim_forecast_finds_the_planted_truth(own_project, planted_truth):
+    from leadsman.plan.interim import interim_forecast
+
+    (own_project / "project.yaml").write_text(PROJECT)
+    told = interim_forecast(own_project)
+    assert told["runs"] == 48
+    for each in told["intervals"]:
+        assert each["low"] < each["median"] < each["high"]
+        # of any size near the best, bpb differs by less than 3 %: the law is flat there
+        assert each["median"] == pytest.approx(planted_truth(each["mixture"]), rel=0.04)
+
+
 def test_no_directory_and_taken_port_are_one_sentence(tmp_path, own_project):
     with pytest.raises(InputError, match="there is no such directory"):
         State(tmp_path / "nowhere")

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,44 @@ def test_a_ladder_file_is_every_combination_from_shared_trunks(write):
     assert len({recipe.id for recipe in design.recipes}) == 2 * 2 * 2 * 3
     assert len(design.jobs) == 2 * 2 * 3
     assert {recipe.mixture.name for recipe in design.recipes} == {"code", "even"}
+
+
+def test_a_run_continues_from_the_weights_of_another(write, tmp_path):
+    from leadsman.train.ladder import run_trunk
+    from leadsman.train.start import start_id
+
+    first = load_recipe_file(write(RECIPE)).jobs[0]
+    run_trunk(first)
+    folder = f"runs/models/{first.recipes[0].id}"
+    plain = {name: value for name, value in RECIPE.items() if name != "schedule"}
+    second = load_recipe_file(write(plain | {"tokens": 40_000, "start": folder})).jobs[0]
+    (recipe,) = second.recipes
+    assert recipe.start == start_id(tmp_path / folder)
+    assert (recipe.schedule.name, recipe.schedule.start_lr_ratio) == ("cosine", 0.1)
+    run_trunk(second)
+    ledger = Ledger(second.ledger)
+    before, after = ledger.curve(first.recipes[0].id), ledger.curve(recipe.id)
+    assert after["loss"][0] < before["loss"][0] - 1
+    assert after["loss"][0] == pytest.approx(before["loss"].tail(20).mean(), abs=0.5)
+    weights = tmp_path / folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes() + b" ")
+    with pytest.raises(InputError, match=r"holds weights .*; the recipe continues from"):
+        run_trunk(replace(second, ledger=str(tmp_path / "elsewhere")))
+    (failed,) = Ledger(str(tmp_path / "elsewhere"))
+    assert failed.status == "failed"
+
+
+def test_packings_and_schedules_of_a_file(write):
+    packing = {"name": "buckets", "shortest": 4}
+    schedule = {"name": "power", "ramp_start_tokens": 16, "ramp_tokens": 640}
+    (recipe,) = load_recipe_file(write(RECIPE | {"packing": packing})).recipes
+    assert recipe.packing.cycle_tokens == RECIPE["tokens"] // 8
+    assert recipe.packing.curriculum == "grow-p2"
+    (recipe,) = load_recipe_file(write(RECIPE | {"schedule": schedule})).recipes
+    assert (recipe.schedule.name, recipe.batches.batch_at(0)) == ("power", 16)
+    design = load_ladder_file(write(LADDER | {"packing": packing, "stop_margin": 0.1}))
+    assert {recipe.packing.cycle_tokens for recipe in design.recipes} == {44_800 // 8}
+    assert design.stop_margin == 0.1
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,7 @@ def test_galore_saves_what_its_paper_says_at_7b_and_dct_more():
     shape, rank = llama("7B")
     galore = method("training", "galore")(rank=rank).state_bytes(shape)
     dct = method("training", "dct")(rank=rank).state_bytes(shape)
-    assert 1 - galore / (8 * shape.params) == pytest.approx(0.655, rel=0.1)
+    assert 1 - galore / (8 * shape.params) == pytest.approx(0.655, abs=0.01)
     assert dct < galore
 
 

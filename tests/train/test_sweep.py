@@ -12,6 +12,7 @@ from leadsman.errors import InputError
 from leadsman.runs import Ledger, Schedule
 from leadsman.train import sweep
 from leadsman.train.ladder import TrunkJob, progress, run_trunk, train_ladder
+from leadsman.train.loop import Trainer
 from leadsman.train.stacked import StackedTrainer
 from leadsman.train.sweep import Way, choose_way, lay_out
 from leadsman.train.sweep.ways import largest_stack
@@ -111,6 +112,22 @@ def test_a_diverging_replica_is_a_failed_run_and_the_others_finish(new_recipe, f
         assert "diverged at step" in run.reason
         assert 0 < len(ledger.curve(recipe.id)) < 10
     assert all(ledger.get(recipe.id).status == "finished" for recipe in calm)
+
+
+def test_a_stack_started_again_redoes_only_what_failed(new_recipe, fields, monkeypatch):
+    wild = new_recipe(tokens=640, lr=1e5, schedule=Schedule())
+    calm = [new_recipe(tokens=640, seed=seed, schedule=Schedule()) for seed in (0, 1)]
+    (job,) = lay_out([wild, *calm], STACKED, **fields())
+    run_trunk(job)
+    seen = []
+    one_step = Trainer._one_step
+    monkeypatch.setattr(
+        Trainer, "_one_step", lambda self, lr: (seen.append(self.recipe.lr), one_step(self, lr))[1]
+    )
+    monkeypatch.setattr(StackedTrainer, "_one_step", None)
+    assert run_trunk(job) == [recipe.id for recipe in job.all_recipes]
+    assert set(seen) == {1e5}
+    assert Ledger(job.ledger).get(calm[0].id).status == "finished"
 
 
 class AboveRival:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -20,8 +21,6 @@ def register(app: typer.Typer) -> None:
 
 
 def _open(location: str) -> Any:
-    from pathlib import Path
-
     from leadsman.errors import InputError
     from leadsman.runs import Ledger
 
@@ -145,3 +144,34 @@ def _table(first: str, headings: tuple[str, ...], rows: list[tuple[str, ...]]) -
     console = Console()
     console.print(table)
     console.print()
+
+
+@group.command("import")
+def import_runs(
+    file: Annotated[Path, typer.Argument(help="Table, trainer_state.json, results of lm-eval.")],
+    source: Annotated[str, typer.Option("--from", help="table, wandb, lm-eval or trainer.")],
+    ledger: LedgerOption = "work/ledger",
+    run_id: Annotated[str, typer.Option("--id", help="Name of the run.")] = "",
+    tokens_per_step: Annotated[int, typer.Option(help="Tokens in an optimizer step.")] = 0,
+) -> None:
+    """Write runs that were made elsewhere into the ledger (made if it is not there)."""
+    from leadsman.errors import InputError
+    from leadsman.runs import Ledger
+    from leadsman.runs.imports import import_lm_eval, import_table, import_wandb
+    from leadsman.train.hf.trainer import import_trainer_state
+
+    book = Ledger(ledger)
+    if source == "table":
+        runs = import_table(file, book)
+    elif source == "wandb":
+        runs = [import_wandb(file, book, run_id=run_id, tokens_per_step=tokens_per_step)]
+    elif source == "lm-eval":
+        runs = [import_lm_eval(file, book, run_id=run_id)]
+    elif source == "trainer":
+        runs = [import_trainer_state(file, book, run_id=run_id, tokens_per_step=tokens_per_step)]
+    else:
+        raise InputError(
+            f"{source!r} cannot be imported; there are table, wandb, lm-eval and trainer",
+            column="from",
+        )
+    typer.echo(f"{len(runs)} runs in {ledger}: {', '.join(run.id for run in runs[:5])}")

@@ -52,8 +52,11 @@ def sound(
 ) -> None:
     """Run a design of small runs into the ledger; what is finished is not redone."""
     from leadsman.train.files import load_ladder_file
+    from leadsman.train.schedule import explain_schedule
 
     design = load_ladder_file(ladder)
+    for line in explain_schedule(max(design.recipes, key=lambda recipe: recipe.tokens)):
+        typer.echo(f"  {line}")
     _carry_out(design, workers=workers, dry_run=dry_run, way=way, engine=engine)
 
 

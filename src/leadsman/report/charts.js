@@ -244,6 +244,9 @@ const Chart = (() => {
       else if (series.kind === "dots") node("path", { d: symbol(series.shape, 13, 7, 5),
         fill: series.hollow ? "var(--bg)" : colour(series), stroke: series.hollow ? "var(--ink)" : "none",
         "stroke-width": 1.4 }, key);
+      else if (series.kind === "ranges") node("line", { x1: 2, x2: 24, y1: 7, y2: 7,
+        stroke: colour(series), "stroke-width": series.width * 0.7, "stroke-opacity": series.opacity },
+      key);
       else node("rect", { x: 3, y: 2, width: 20, height: 10, fill: colour(series),
         "fill-opacity": series.kind === "bars" ? 1 : Math.max(2 * (series.opacity || 0.3), 0.3) }, key);
       item.append(series.name);

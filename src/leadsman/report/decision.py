@@ -148,7 +148,8 @@ def _settings(plan: dict[str, Any]) -> str:
     shape = recipe["shape"]
     methods = "".join(f", {name}" for name in recipe.get("methods", {}))
     return (
-        f"{shape['layers']} layers, width {shape['width']}, {shape['heads']} heads; "
+        f"{shape['layers']} layers, width {shape['width']}, "
+        f"{shape['heads']} head{'s' if shape['heads'] != 1 else ''}; "
         f"{text(recipe['optimizer'])}{text(methods)}, learning rate {recipe['lr']:.3g}, batch "
         f"{count(recipe['batch_tokens'])} tokens, {text(recipe['schedule']['name'])} schedule, "
         f"{text(recipe['precision'])}. Training compute {plan['budget_flops']:.2e} FLOPs; the "

@@ -45,7 +45,16 @@ def sources(findings: Findings) -> str:
         ]
         for source in prepared["sources"]
     ]
-    header = ["source", "documents", "readable", "full size", "duplicates", "in target", "kept", ""]
+    header = [
+        "source",
+        "documents",
+        "readable",
+        "full size",
+        "duplicates",
+        "in target",
+        "kept",
+        "text",
+    ]
     body = (
         "<p>Exact and near duplicates are dropped, and so is every document that the target holds "
         "too. Each near duplicate was checked by its true Jaccard similarity.</p>"
@@ -93,7 +102,8 @@ def track_record(findings: Findings) -> str:
     few = " With so few, this says little yet." if record.count < FEW else ""
     body = (
         f"<p>{record.count} forecasts were written down before their runs and scored after them; "
-        f"{register.pending} wait.{few} Mean error {100 * record.mean_absolute_error:.2f} %, bias "
+        f"{register.pending} more have no result yet.{few} Mean error "
+        f"{100 * record.mean_absolute_error:.2f} %, bias "
         f"{100 * record.bias:+.2f} %, CRPS {100 * record.relative_crps:.2f} % of the result.</p>"
     )
     header = ["interval", "held", "coverage", "width (median)"]

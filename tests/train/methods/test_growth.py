@@ -16,6 +16,13 @@ from leadsman.train.methods.gstack import GStack
 from leadsman.train.methods.progressive_family import ProgressiveFamily
 
 
+def laws_of(laws: dict[int, tuple[float, float, float]]) -> list[dict[str, float]]:
+    return [
+        {"width": width, "floor": floor, "scale": scale, "exponent": exponent}
+        for width, (floor, scale, exponent) in laws.items()
+    ]
+
+
 @pytest.mark.parametrize("tied", [True, False])
 @pytest.mark.parametrize("factor", [2, 3])
 def test_a_widened_model_computes_the_same(tied, factor, new_model, logits):
@@ -60,7 +67,7 @@ def test_widths_that_do_not_grow_are_named(new_model):
 def test_adaptive_shape_switches_where_the_laws_closed_form_says():
     """Laws without floor: -dC/dL = (L/a)^(-1/b - 1) / (ab) are equal at one known loss."""
     (a1, b1), (a2, b2) = (40.0, 0.10), (220.0, 0.16)
-    method = AdaptiveShape(laws={16: (0.0, a1, b1), 32: (0.0, a2, b2)})
+    method = AdaptiveShape(laws=laws_of({16: (0.0, a1, b1), 32: (0.0, a2, b2)}))
     loss = ((b2 / b1) * a1 ** (1 / b1) * a2 ** (-1 / b2)) ** (1 / (1 / b1 - 1 / b2))
     compute = (loss / a1) ** (-1 / b1)
     (width, flops), (last, rest) = method.switches(compute * 100)
@@ -71,7 +78,7 @@ def test_adaptive_shape_switches_where_the_laws_closed_form_says():
 def test_the_adaptive_model_needs_less_compute_than_either_width():
     laws = {16: (2.6, 60.0, 0.20), 32: (1.9, 150.0, 0.20)}
     target, most = 2.75, 1e14
-    (_, first), _ = AdaptiveShape(laws=laws).switches(most)
+    (_, first), _ = AdaptiveShape(laws=laws_of(laws)).switches(most)
     alone = {w: ((target - f) / a) ** (-1 / b) for w, (f, a, b) in laws.items()}
     floor, scale, exponent = laws[16]
     reached = floor + scale * first**-exponent
@@ -87,7 +94,7 @@ def test_the_adaptive_model_needs_less_compute_than_either_width():
 
 
 def test_laws_by_which_the_small_model_never_loses_are_refused():
-    method = AdaptiveShape(laws={16: (1.0, 50.0, 0.2), 32: (2.0, 90.0, 0.2)})
+    method = AdaptiveShape(laws=laws_of({16: (1.0, 50.0, 0.2), 32: (2.0, 90.0, 0.2)}))
     with pytest.raises(MethodError, match="width 16 is not worth leaving for 32"):
         method.switches(1e15)
 
@@ -145,7 +152,10 @@ def test_stages_and_their_compute(new_recipe):
             ProgressiveFamily(sizes=[{"width": 16, "layers": 3, "tokens": 64}]),
             "16x3 does not grow into 32x2",
         ),
-        (AdaptiveShape(laws={16: (0, 1, 1), 8: (0, 1, 1)}), "the widest law is of width 16"),
+        (
+            AdaptiveShape(laws=laws_of({16: (0, 1, 1), 8: (0, 1, 1)})),
+            "the widest law is of width 16",
+        ),
     ],
 )
 def test_plans_that_cannot_be_are_refused(method, message, new_recipe, new_model):
@@ -157,6 +167,8 @@ def test_options_that_cannot_be_are_refused():
     with pytest.raises(MethodError, match="a size has width, tokens"):
         ProgressiveFamily(sizes=[{"width": 16}])
     with pytest.raises(MethodError, match="two widths at least"):
-        AdaptiveShape(laws={16: (0, 1, 1)})
+        AdaptiveShape(laws=laws_of({16: (0, 1, 1)}))
     with pytest.raises(MethodError, match="exponent of width 16"):
-        AdaptiveShape(laws={16: (0, 1, -1), 32: (0, 1, 1)})
+        AdaptiveShape(laws=laws_of({16: (0, 1, -1), 32: (0, 1, 1)}))
+    with pytest.raises(MethodError, match="a law has width, floor"):
+        AdaptiveShape(laws=[{"width": 16}, {"width": 32}])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -13,17 +14,23 @@ import torch
 from leadsman.engine import LocalEngine
 from leadsman.errors import MethodError
 from leadsman.registry import methods
-from leadsman.runs import Ledger, ModelShape, Schedule
+from leadsman.runs import Ledger, ModelShape, Recipe, Schedule
 from leadsman.train.base import RunMethod
+from leadsman.train.held_out import held_out_loss
 from leadsman.train.hf import load_hf
-from leadsman.train.ladder import plan_trunks, train_ladder
+from leadsman.train.ladder import plan_trunks, run_trunk, train_ladder
 from leadsman.train.loop import Trainer
 
 SHAPE = ModelShape(
     layers=2, width=32, heads=4, kv_heads=2, ffn_width=48, vocab_size=320, seq_len=16
 )
 OPTIONS = {
-    "adaptive_shape": {"laws": {16: [0.0, 27.95, 0.1], 32: [0.0, 179.4, 0.2]}},
+    "adaptive_shape": {
+        "laws": [
+            {"width": 16, "floor": 0.0, "scale": 27.95, "exponent": 0.1},
+            {"width": 32, "floor": 0.0, "scale": 179.4, "exponent": 0.2},
+        ]
+    },
     "gstack": {"factor": 2, "after_tokens": 640},
     "loss_reweighting": {"warmup_tokens": 256},
     "low_rank": {"rank": 8, "refactor_every": 7},
@@ -106,6 +113,22 @@ def test_two_methods_that_change_the_model_are_refused(new_recipe, token_sets):
         Trainer(recipe, token_sets)
 
 
+@pytest.mark.parametrize("name", ["sltrain", "gstack"])
+def test_weights_to_continue_from_are_refused_where_they_would_be_dropped(
+    name, new_recipe, token_sets, new_model
+):
+    recipe = recipe_of(new_recipe, name, start="0123")
+    with pytest.raises(MethodError, match=f"{name} begins with a model of its own"):
+        Trainer(recipe, token_sets, start=new_model())
+
+
+def test_a_recipe_read_back_has_the_same_id(new_recipe):
+    for name in NAMES:
+        recipe = recipe_of(new_recipe, name)
+        again = Recipe.from_dict(json.loads(json.dumps(recipe.to_dict())))
+        assert again.id == recipe.id
+
+
 def test_momentum_reset_is_adamws(new_recipe, token_sets):
     recipe = new_recipe(optimizer="lion", methods={"low_rank": {"rank": 8}})
     with pytest.raises(MethodError, match=r"low_rank resets AdamW's moments, .* lion"):
@@ -157,3 +180,46 @@ def test_each_member_of_a_family_has_its_own_schedule_and_is_saved(
     tail = [recipe.lr * (1 - k / 6) for k in range(6)]
     assert rates[10:] == pytest.approx([recipe.lr / 2, *[recipe.lr] * 23, *tail])
     assert load_hf(Path(tmp_path, "16x1")).shape == small
+
+
+class Killed(BaseException):
+    """Stands for a process that dies between two steps."""
+
+
+@pytest.mark.parametrize("name", [*NAMES, "dct", "galore", "prodigy", "schedule_free", "sophia"])
+def test_a_run_killed_after_a_checkpoint_ends_the_same(
+    name, new_recipe, token_sets, paths, tmp_path, monkeypatch
+):
+    if name in OPTIONS:
+        recipe = recipe_of(new_recipe, name)
+    else:
+        schedule = Schedule(name="constant" if name == "schedule_free" else "wsd")
+        recipe = new_recipe(tokens=64 * 30, optimizer=name, schedule=schedule, lr=0.003)
+    (job,) = plan_trunks(
+        [recipe],
+        sources=paths,
+        held_out={"code": paths["code"]},
+        ledger=str(tmp_path / "ledger"),
+        work=str(tmp_path / "work"),
+        device="cpu",
+        checkpoint_seconds=0.0,
+    )
+    one_step = Trainer._one_step
+
+    def dying(trainer: Trainer, lr: float) -> float:
+        if trainer.step == 23:
+            raise Killed
+        return one_step(trainer, lr)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Trainer, "_one_step", dying)
+        with pytest.raises(Killed):
+            run_trunk(job)
+    run_trunk(job)
+    whole = Trainer(recipe, token_sets)
+    whole.advance(recipe, recipe.steps)
+    ledger = Ledger(str(tmp_path / "ledger"))
+    assert ledger.curve(recipe.id)["loss"].to_list() == whole.curve.loss
+    with whole.evaluated() as model:
+        expected = held_out_loss(model, token_sets["code"]).loss
+    assert ledger.get(recipe.id).losses["code"] == expected

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from leadsman.engine import Engine
@@ -61,13 +61,15 @@ def run_trunk(job: TrunkJob) -> list[str]:
             written as failed with the reason.
     """
     ids = [recipe.id for recipe in job.all_recipes]
-    ledger = Ledger(job.ledger)
+    ledger, name = Ledger(job.ledger), job.trunk_id
+    if not Directory(job.work).exists(checkpoint_file(job)):
+        job = without_finished(job, ledger)
     todo = [rung for rung in job.rungs if not all(finished(ledger, recipe) for recipe in rung)]
     if not todo:
         return ids
     recorder = Recorder(job, ledger)
     try:
-        _Trunk(job, ledger, recorder).run(todo)
+        _Trunk(job, ledger, recorder, name).run(todo)
     except LeadsmanError as error:
         recorder.add_failed([recipe for rung in todo for recipe in rung], str(error))
         raise
@@ -80,16 +82,30 @@ def run_trunk(job: TrunkJob) -> list[str]:
     return ids
 
 
-class _Trunk:
-    """One job at work: the trainer, where it stands, and what a restart needs."""
+def checkpoint_file(job: TrunkJob) -> str:
+    """Where a job's checkpoint stands under its work directory."""
+    return f"checkpoints/{job.trunk_id}.pt"
 
-    def __init__(self, job: TrunkJob, ledger: Ledger, recorder: Recorder) -> None:
+
+def without_finished(job: TrunkJob, ledger: Ledger) -> TrunkJob:
+    """The stack without the trunks whose runs are all done; one that is done whole stays."""
+    left = [trunk for trunk in job.trunks if not all(finished(ledger, r) for r in trunk)]
+    return replace(job, recipes=left[0], beside=tuple(left[1:])) if left else job
+
+
+class _Trunk:
+    """One job at work: the trainer, where it stands, and what a restart needs.
+
+    ``name`` is that of the whole job, under which progress is told.
+    """
+
+    def __init__(self, job: TrunkJob, ledger: Ledger, recorder: Recorder, name: str) -> None:
         import torch
 
         torch.set_num_threads(job.threads)
-        self.job, self.ledger, self.recorder = job, ledger, recorder
+        self.job, self.ledger, self.recorder, self.name = job, ledger, recorder, name
         self.work = Directory(job.work)
-        self.file = f"checkpoints/{job.trunk_id}.pt"
+        self.file = checkpoint_file(job)
         self.device = resolve_device(job.device)
         check_memory(job.recipes[0], self.device, replicas=len(job.trunks))
         self.held_out = {name: TokenSet(path) for name, path in job.held_out.items()}
@@ -221,11 +237,11 @@ class _Trunk:
     def _report(self) -> None:
         losses = [curve.loss[-1] for curve in self.trainer.curves if curve.loss]
         state = TrunkProgress(
-            trunk_id=self.job.trunk_id,
+            trunk_id=self.name,
             label=self.job.label,
             tokens=self.tokens_done,
             total_tokens=self.job.tokens,
             loss=sum(losses) / max(len(losses), 1),
             seconds=self.trainer.seconds,
         )
-        self.work.write_json(f"progress/{self.job.trunk_id}.json", asdict(state))
+        self.work.write_json(f"progress/{self.name}.json", asdict(state))

@@ -1,4 +1,4 @@
-"""Methods that change the model do not combine."""
+"""What a method that changes the model does not combine with."""
 
 from __future__ import annotations
 
@@ -20,3 +20,13 @@ def refuse_company(name: str, recipe: Recipe) -> None:
     for cls in run_method_classes(recipe):
         if cls.name != name and cls.prepare is not RunMethod.prepare:
             raise MethodError(f"{name} and {cls.name} both change the model; use one of them")
+
+
+def refuse_start(name: str, recipe: Recipe) -> None:
+    """Refuse a recipe that continues from weights the method would not use.
+
+    Raises:
+        MethodError: the recipe has a ``start``.
+    """
+    if recipe.start:
+        raise MethodError(f"{name} begins with a model of its own; the recipe's start is not used")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from leadsman.errors import MethodError
 from leadsman.train.base import RunMethod
-from leadsman.train.methods._alone import refuse_company
+from leadsman.train.methods._alone import refuse_company, refuse_start
 
 if TYPE_CHECKING:
     from leadsman.runs import ModelShape, Recipe
@@ -52,6 +52,7 @@ class GrowingMethod(RunMethod):
         from leadsman.train.parametrization import initialize
 
         refuse_company(self.name, recipe)
+        refuse_start(self.name, recipe)
         stages = self.stages(recipe)
         if stages[-1].first_step >= recipe.steps:
             raise MethodError(

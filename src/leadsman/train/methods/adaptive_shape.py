@@ -32,11 +32,11 @@ class AdaptiveShape(GrowingMethod):
     a language model has the width. Claim: less compute to a given loss than any one shape.
 
     Args:
-        laws: for each width, the recipe's included, its (floor, scale, exponent).
+        laws: of each width, the recipe's included: ``width``, ``floor``, ``scale``, ``exponent``.
 
     Raises:
-        MethodError: fewer than two laws, one out of bounds, widths that do not divide one another,
-            or laws by which a width is never worth leaving within the run.
+        MethodError: fewer than two laws, one with other fields or out of bounds, widths that do not
+            divide one another, or laws by which a width is never worth leaving within the run.
     """
 
     name = "adaptive_shape"
@@ -48,13 +48,15 @@ class AdaptiveShape(GrowingMethod):
         350,
     )
 
-    def __init__(self, *, laws: Mapping[int, Sequence[float]]) -> None:
-        if len(laws) < 2:
+    def __init__(self, *, laws: Sequence[Mapping[str, float]]) -> None:
+        if len({law.get("width") for law in laws}) < 2:
             raise MethodError("laws must name two widths at least")
-        for width, (floor, scale, exponent) in laws.items():
-            require(floor, f"floor of width {width}", above=-1e-12)
-            require(scale, f"scale of width {width}")
-            require(exponent, f"exponent of width {width}")
+        for law in laws:
+            if set(law) != {"width", "floor", "scale", "exponent"}:
+                raise MethodError(f"a law has width, floor, scale and exponent, not {dict(law)}")
+            require(law["floor"], f"floor of width {law['width']}", above=-1e-12)
+            require(law["scale"], f"scale of width {law['width']}")
+            require(law["exponent"], f"exponent of width {law['width']}")
         self.laws = laws
 
     def switches(self, most_flops: float) -> list[tuple[int, float]]:
@@ -66,7 +68,9 @@ class AdaptiveShape(GrowingMethod):
         Raises:
             MethodError: a width is not worth leaving by then.
         """
-        laws = {int(width): tuple(law) for width, law in self.laws.items()}
+        laws = {
+            int(law["width"]): (law["floor"], law["scale"], law["exponent"]) for law in self.laws
+        }
         widths = sorted(laws)
         plan, entered = [], 0.0
         for width, wider in itertools.pairwise(widths):
@@ -89,10 +93,10 @@ class AdaptiveShape(GrowingMethod):
         """The widths of :meth:`switches`."""
         from leadsman.train.methods._growth import narrower
 
-        if max(map(int, self.laws)) != recipe.shape.width:
+        widest = max(int(law["width"]) for law in self.laws)
+        if widest != recipe.shape.width:
             raise MethodError(
-                f"the widest law is of width {max(map(int, self.laws))}, the recipe's width is "
-                f"{recipe.shape.width}"
+                f"the widest law is of width {widest}, the recipe's width is {recipe.shape.width}"
             )
         found, tokens = [], 0.0
         for width, flops in self.switches(recipe.flops):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from leadsman.methods import Paper
 from leadsman.train.base import RunMethod, require
 from leadsman.train.matrices import block_matrices
-from leadsman.train.methods._alone import refuse_company
+from leadsman.train.methods._alone import refuse_company, refuse_start
 
 if TYPE_CHECKING:
     from leadsman.runs import ModelShape, Recipe
@@ -47,7 +47,12 @@ class SLTrain(RunMethod):
         self.rank, self.density, self.alpha = rank, density, alpha
 
     def apply(self, model: Decoder, *, seed: int = 0) -> Decoder:
-        """A copy of the model with structured block matrices; support and ``A`` follow ``seed``."""
+        """A copy of the model whose block matrices are structured and at their initial values.
+
+        Args:
+            model: embeddings and gains are taken over, the block matrices' sizes only.
+            seed: of support and ``A``.
+        """
         from functools import partial
 
         from leadsman.train.methods._low_rank import check_rank
@@ -63,6 +68,7 @@ class SLTrain(RunMethod):
     def prepare(self, model: Decoder, recipe: Recipe) -> Decoder:
         """:meth:`apply` with the recipe's seed."""
         refuse_company(self.name, recipe)
+        refuse_start(self.name, recipe)
         return self.apply(model, seed=recipe.seed)
 
     def finish(self, model: Decoder) -> Decoder:

@@ -1,20 +1,24 @@
-"""Train the default ladder on token sets of your own; print the losses, a fit, and seed noise.
+"""Seed noise over the default ladder: 4 sizes x 4 token counts x 3 seeds, and a rough fit.
 
-    python benchmarks/train/ladder.py --sources code=DIR doc=DIR --target DIR --out DIR \
-        --flops 3.4e12 --seeds 0 1 2 [--workers 1]
+    LEADSMAN_CORPORA=DIR python -m benchmarks.train.seed_noise [--flops 1e12]
 
-One mixture (uniform), four sizes, four token counts each. The fit is L = E + A N^-a + B D^-b by
-least squares on log residuals over a grid of exponents: only to see how smooth the ladder is.
+One mixture (uniform). The noise is the standard deviation over seeds as a share of the loss. The
+fit is L = E + A N^-a + B D^-b by least squares on relative residuals over a grid of exponents:
+only to see how smooth the ladder is.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
-import json
+import tempfile
 import time
+from pathlib import Path
 
 import numpy as np
+from benchmarks.machine import machine
+from benchmarks.train.corpora import token_sets
+from benchmarks.train.result import write_result
 from scipy.optimize import nnls
 
 from leadsman.engine import LocalEngine
@@ -24,6 +28,9 @@ from leadsman.train.defaults import default_recipe, ladder_shapes
 from leadsman.train.feed import data_id
 from leadsman.train.ladder import plan_trunks, train_ladder
 from leadsman.train.tokens import TokenSet
+
+SEEDS = (0, 1, 2)
+BRANCHES = 4
 
 
 def fit(runs: list[Run]) -> dict[str, float]:
@@ -43,52 +50,44 @@ def fit(runs: list[Run]) -> dict[str, float]:
 
 
 def main() -> None:
-    """Run the ladder, print one JSON."""
+    """Run the ladder, write one JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sources", nargs="+", required=True)
-    parser.add_argument("--target", required=True)
-    parser.add_argument("--out", required=True)
-    parser.add_argument("--flops", type=float, default=3.4e12)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--flops", type=float, default=1e12, help="of the longest run of a size")
+    parser.add_argument("--data", default="/tmp/leadsman-train-data")
+    parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
-    sources = dict(pair.split("=", 1) for pair in options.sources)
+    sources, held_out = token_sets(Path(options.data))
     sets = {name: TokenSet(path) for name, path in sources.items()}
     mixture, data = Mixture("uniform", dict.fromkeys(sets, 1.0)), data_id(sets)
-    vocab_size = next(iter(sets.values())).manifest.vocab_size
     recipes = [
         default_recipe(shape, mixture, data, tokens, seed=seed)
-        for seed in options.seeds
-        for shape in ladder_shapes(vocab_size, 256)
-        for tokens in branch_tokens(options.flops / shape.train_flops_per_token, 4)
+        for seed in SEEDS
+        for shape in ladder_shapes(2048, 256)
+        for tokens in branch_tokens(options.flops / shape.train_flops_per_token, BRANCHES)
     ]
-    jobs = plan_trunks(
-        recipes,
-        sources=sources,
-        held_out={"target": options.target},
-        ledger=f"{options.out}/ledger",
-        work=f"{options.out}/work",
-    )
-    began = time.perf_counter()
-    runs = train_ladder(jobs, LocalEngine(options.workers))
-    wall = time.perf_counter() - began
+    with tempfile.TemporaryDirectory() as out:
+        places = {"ledger": f"{out}/ledger", "work": f"{out}/work"}
+        jobs = plan_trunks(recipes, sources=sources, held_out=held_out, **places)
+        began = time.perf_counter()
+        runs = train_ladder(jobs, LocalEngine(options.workers))
+        wall = time.perf_counter() - began
     table: dict[tuple[int, int], list[float]] = {}
     for run in runs:
         assert run.recipe is not None
         point = (run.recipe.shape.non_embedding_params, run.recipe.tokens)
         table.setdefault(point, []).append(round(run.losses["target"], 4))
-    spreads = [np.std(losses, ddof=1) / np.mean(losses) for losses in table.values()]
-    first = [run for run in runs if run.recipe and run.recipe.seed == options.seeds[0]]
-    result = {
+    spreads = {point: np.std(losses, ddof=1) / np.mean(losses) for point, losses in table.items()}
+    result = machine("torch") | {
+        "seeds": SEEDS,
+        "flops": options.flops,
         "wall_seconds": round(wall),
         "estimated_seconds": round(estimate_ladder_seconds(jobs, workers=options.workers)),
-        "fit_of_first_seed": fit(first),
-        "relative_seed_noise": round(float(np.sqrt(np.mean(np.square(spreads)))), 5)
-        if len(options.seeds) > 1
-        else None,
+        "relative_seed_noise": round(float(np.sqrt(np.mean(np.square(list(spreads.values()))))), 5),
+        "noise_by_run": {f"{n} x {d}": round(float(s), 5) for (n, d), s in sorted(spreads.items())},
+        "fit_of_first_seed": fit([run for run in runs if run.recipe and run.recipe.seed == 0]),
         "losses": {f"{n} x {d}": losses for (n, d), losses in sorted(table.items())},
     }
-    print(json.dumps(result, indent=1))
+    write_result("seed_noise", result)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,209 @@
+"""``docs/claims.md`` of what the scripts beside this one measured.
+
+    python -m benchmarks.claims.page [--check]
+
+Verdicts follow from the numbers by the rules that the page states. ``--check`` fails if the page is
+not what the results give.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import statistics
+import sys
+from pathlib import Path
+from typing import Any
+
+from benchmarks.claims.design import CONTENDERS, Contender
+
+HERE = Path(__file__).parent
+PAGE = HERE.parents[1] / "docs/claims.md"
+NEAR = 0.01
+"""Relative difference of losses within which two are close."""
+
+STUDENT_95 = {2: 12.71, 3: 4.30}
+"""Two-sided 95 % bounds of Student's t for the mean of so many differences."""
+
+HEAD = """# Claims of training methods, and what they gave here
+
+Made by `benchmarks/claims/page.py` from `pretraining.json` and `memory.json` beside it. Negative
+results stay.
+
+"""
+RULES = """
+Difference is to AdamW with the same seeds, so the same data order, with a 95 % interval (Student,
+{seeds} seeds). Verdicts: *reproduced* if the interval is below zero (claims of a lower loss), or if
+the loss is within 1 % of AdamW's or below it (claims of AdamW's loss with less of something);
+*partly* if neither holds but the interval contains zero (lower loss), or the loss is within 3 %
+(less of something, which the other columns show); else *not at this scale*. An lr marked \\* is the
+lowest or highest that was tried. Compute is counted from the shapes, over AdamW's at equal tokens;
+it is what a method asks for, not what a slow kernel takes. Bytes are of the tensors after the first
+step, float32: growing methods start with less and end with AdamW's, and so does Monarch made dense.
+Not measured: OFA, whose claim needs word vectors aligned between languages.
+"""
+
+
+def pretraining(result: dict[str, Any]) -> str:
+    """The table of losses."""
+    rows = {row["label"]: row for row in result["rows"]}
+    base, shape, made = rows["adamw"], result["shape"], result["machine"]
+    speed = (result["speed"] or {}).get("tokens_per_second", {})
+    lines = [
+        "## Loss at equal tokens",
+        "",
+        f"{made['date']}, {made['cores']} cores of {made['processor']}, Python {made['python']}, "
+        f"torch {made['torch']}, pytorch_optimizer {made['pytorch_optimizer']}. One thread, "
+        f"float32, not compiled. {shape['params']:,} parameters ({shape['layers']} layers, width "
+        f"{shape['width']}, vocabulary {shape['vocab_size']}), {result['tokens']:,} tokens of "
+        f"books, PEPs and source code in batches of {result['batch_tokens']}; held-out loss is the "
+        f"mean over the three, in nats per token. Four learning rates each, tried with seed 0.",
+        "",
+        "| method | paper's claim | loss | difference | lr tried (seed 0: loss) | compute | "
+        "weights, state (kB) | tokens/s | verdict |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for contender in CONTENDERS:
+        row = rows.get(contender.label)
+        if row is None:
+            lines.append(f"| {contender.label} | {contender.claim} | not run yet |" + " |" * 6)
+            continue
+        if "reason" in row:
+            lines.append(
+                f"| {contender.label} | {contender.claim} | no result: {row['reason']} | |"
+                f" {_trials(contender, row)} |" + " |" * 3 + " not at this scale |"
+            )
+            continue
+        rate = speed.get(contender.label)
+        lines.append(
+            "| "
+            + " | ".join(
+                [
+                    contender.label,
+                    contender.claim,
+                    f"{statistics.mean(row['losses']):.4f}",
+                    _difference(row["losses"], base["losses"]) if row is not base else "",
+                    _trials(contender, row),
+                    f"{row['flops'] / base['flops']:.2f}",
+                    f"{row['weight_bytes'] / 1e3:.0f}, {row['state_bytes'] / 1e3:.0f}",
+                    f"{rate / speed['adamw']:.2f} of AdamW's" if rate else "",
+                    verdict(contender, row["losses"], base["losses"]),
+                ]
+            )
+            + " |"
+        )
+    return "\n".join(lines) + "\n" + RULES.format(seeds=len(base["losses"]))
+
+
+def verdict(contender: Contender, losses: list[float], base: list[float]) -> str:
+    """What the rules of the page make of the losses.
+
+    >>> better = Contender(label="m", claim="", kind="better")
+    >>> verdict(better, [1.9, 1.91, 1.9], [2.0, 2.01, 2.0])
+    'reproduced'
+    >>> verdict(better, [2.2, 2.21, 2.2], [2.0, 2.01, 2.0])
+    'not at this scale'
+    >>> verdict(Contender(label="m", claim="", kind="memory"), [2.05, 2.06, 2.05], [2.0, 2.01, 2.0])
+    'partly'
+    """
+    if contender.kind == "baseline":
+        return ""
+    middle, half = _interval([a - b for a, b in zip(losses, base, strict=True)])
+    ratio = middle / statistics.mean(base)
+    if contender.kind == "better":
+        good, partly = middle + half < 0, middle - half <= 0
+    else:
+        good, partly = ratio <= NEAR, ratio <= 3 * NEAR
+    return "reproduced" if good else "partly" if partly else "not at this scale"
+
+
+def memory(result: dict[str, Any]) -> str:
+    """The tables of bytes."""
+    made, shape = result["machine"], result["peak_shape"]
+    lines = [
+        "## Memory at the papers' sizes",
+        "",
+        "Optimizer state against AdamW's two moments (float32), from the methods' formulas, which "
+        "the tests hold to the bytes of real tensors. GaLore's paper tells 65.5 % less state at "
+        "7B; SLTrain's tells the parameters in brackets.",
+        "",
+        "| model | rank | GaLore state | DCT state | SLTrain params | low-rank params |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in result["states"]:
+        lines.append(
+            f"| {row['size']} | {row['rank']} | {-row['galore']['saved']:.1%} | "
+            f"{-row['dct']['saved']:.1%} | {_params(row['sltrain'])} | {_params(row['low_rank'])} |"
+        )
+    lines += [
+        "",
+        f"Measured, {made['date']}, torch {made['torch']}: three steps of a model of "
+        f"{shape['params'] / 1e6:.0f}M parameters (width {shape['width']}, {shape['layers']} "
+        f"layers, 64 tokens a step), rank 256, Monarch with 4 blocks. Peak is what the process's "
+        f"largest resident size gained, gradients, activations and the first SVDs included.",
+        "",
+        "| method | weights (MB) | optimizer state (MB) | state | peak (MB) | peak |",
+        "|---|---|---|---|---|---|",
+    ]
+    base = result["peaks"]["adamw"]
+    for name, row in result["peaks"].items():
+        state = row["state_bytes"] / base["state_bytes"] - 1
+        peak = row["peak_bytes"] / base["peak_bytes"] - 1
+        lines.append(
+            f"| {name} | {row['weight_bytes'] / 1e6:.0f} | {row['state_bytes'] / 1e6:.0f} | "
+            f"{state:+.0%} | {row['peak_bytes'] / 1e6:.0f} | {peak:+.0%} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _params(row: dict[str, Any]) -> str:
+    theirs = row["paper_params"]
+    return f"{row['params'] / 1e6:.0f}M" + (f" ({theirs / 1e6:.0f}M)" if theirs else "")
+
+
+def _difference(losses: list[float], base: list[float]) -> str:
+    middle, half = _interval([a - b for a, b in zip(losses, base, strict=True)])
+    return f"{middle:+.4f} ± {half:.4f} ({middle / statistics.mean(base):+.1%})"
+
+
+def _interval(differences: list[float]) -> tuple[float, float]:
+    """Mean and half the width of its 95 % interval."""
+    count = len(differences)
+    error = statistics.stdev(differences) / math.sqrt(count)
+    return statistics.mean(differences), STUDENT_95[count] * error
+
+
+def _trials(contender: Contender, row: dict[str, Any]) -> str:
+    at_edge = row["lr"] in (contender.lrs[0], contender.lrs[-1])
+    told = []
+    for lr, loss in row["trials"].items():
+        text = f"{lr}: {'diverged' if loss is None else f'{loss:.3f}'}"
+        if float(lr) == row["lr"]:
+            text = f"**{text}**" + (" \\*" if at_edge else "")
+        told.append(text)
+    return ", ".join(told)
+
+
+def page() -> str:
+    """The whole page."""
+    parts = [HEAD]
+    for name, table in (("pretraining", pretraining), ("memory", memory)):
+        file = HERE / f"{name}.json"
+        missing = f"`python -m benchmarks.claims.{name}` has not been run yet.\n"
+        parts.append(table(json.loads(file.read_text())) if file.exists() else missing)
+    return "\n".join(parts).replace("\n\n\n", "\n\n").rstrip() + "\n"
+
+
+def main() -> None:
+    """Write or check the page."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--check", action="store_true")
+    if not parser.parse_args().check:
+        PAGE.write_text(page())
+    elif PAGE.read_text() != page():
+        sys.exit(f"{PAGE} is not what the results give; run python -m benchmarks.claims.page")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""Weight of the report and time of an interaction, in headless Chromium.
+
+    python -m benchmarks.report.page [WORK]      # a project's working directory; else a planted one
+
+Each of 60 slider moves is timed from the input event until the page has decided anew, redrawn its
+charts and laid them out, two frames included (16.7 ms each at 60 Hz). Result:
+benchmarks/report/results/page.json, with the load of the machine while it was measured.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from benchmarks.machine import machine
+from playwright.sync_api import sync_playwright
+
+from leadsman.report import write_report
+
+RESULT = Path(__file__).parent / "results/page.json"
+MOVES = """
+async () => {
+  const times = [], sliders = ["budget", "served", "price"].map((id) => document.getElementById(id))
+    .filter(Boolean);
+  for (let k = 0; k < 60; k += 1) {
+    const slider = sliders[k % sliders.length];
+    const low = Number(slider.min), high = Number(slider.max);
+    slider.value = low + ((k * 37) % 100) / 100 * (high - low);
+    const began = performance.now();
+    slider.dispatchEvent(new Event("input", { bubbles: true }));
+    await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+    document.body.getBoundingClientRect();
+    const own = Number(document.querySelector("#try").dataset.milliseconds);
+    times.push([performance.now() - began, own]);
+  }
+  return times;
+}
+"""
+
+
+def planted(place: Path) -> Path:
+    """The project with a planted law that the tests use."""
+    file = Path(__file__).parents[2] / "tests/report/conftest.py"
+    spec = importlib.util.spec_from_file_location("planted_project", file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return Path(module.write_project(place / "work"))
+
+
+def measure(work: Path, place: Path) -> dict[str, Any]:
+    """Weight of the page, time to open it, and time of an interaction."""
+    page_file = write_report(work, place / "report.html")
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1100, "height": 900})
+        page.goto(page_file.resolve().as_uri())
+        rows = page.evaluate("() => window.leadsman.data.curves.length")
+        page.evaluate(MOVES)  # warm
+        times = page.evaluate(MOVES)
+        version = browser.version
+        browser.close()
+    whole, own = ([pair[side] for pair in times] for side in (0, 1))
+    return {
+        "page_bytes": page_file.stat().st_size,
+        "curves": rows,
+        "moves": len(whole),
+        "to_layout_ms": {"median": statistics.median(whole), "max": max(whole)},
+        "script_ms": {"median": statistics.median(own), "max": max(own)},
+        "chromium": version,
+    }
+
+
+def main() -> None:
+    """Measure and keep."""
+    with tempfile.TemporaryDirectory() as place:
+        work = Path(sys.argv[1]) if len(sys.argv) > 1 else planted(Path(place))
+        found = measure(work, Path(place))
+    found["machine"] = machine("leadsman", "playwright")
+    found["load_average"] = round(os.getloadavg()[0], 1)
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_text(json.dumps(found, indent=1) + "\n")
+    print(json.dumps(found, indent=1))
+
+
+if __name__ == "__main__":
+    main()
