@@ -4,6 +4,7 @@ Reads the tables under ``LEADSMAN_DATASETS`` (or ``--datasets``), writes ``publi
 this script and the table ``docs/claims-laws.md``. About three minutes on one core.
 
     python benchmarks/laws/published.py --datasets DIR [--only gadre,regmix,...]
+    python benchmarks/laws/published.py --datasets DIR --only ""      # renew the page alone
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import numpy as np
 import polars as pl
 from scipy.stats import spearmanr
 
-from leadsman.laws.accept_then_stop import AcceptThenStop
+from leadsman.laws.accept_then_stop import AcceptThenStop, best_way
 from leadsman.laws.base import Law
 from leadsman.laws.collaborative import Collaborative
 from leadsman.laws.curve_transfer import CurveTransfer, early_part
@@ -232,14 +233,16 @@ def rectified(data: Path) -> list[Row]:
         "accept-then-stop": AcceptThenStop,
         "line through the last three sizes": lambda: AcceptThenStop(stop=0.0),
     }
+    ways = [AcceptThenStop(), *(AcceptThenStop(accept=k, stop=0.0) for k in (3, 4, 5, 6))]
+    rolling = "line chosen by rolling origin within those sizes"
     wrong: dict[str, list[float]] = {"rectified": [], "plain power law": []}
-    correlation: dict[str, list[str]] = {name: [] for name in selection}
-    lowest = dict.fromkeys(selection, 1.0)
+    correlation: dict[str, list[str]] = {name: [] for name in (*selection, rolling)}
+    lowest = dict.fromkeys(correlation, 1.0)
     tasks = ("flan", "wmt19", "gigaword")
     for task in tasks:
         table = pl.read_csv(data / f"rectified_finetune/{task}.csv")
         predicted: dict[str, list[float]] = {name: [] for name in selection}
-        truth = []
+        truth, seen = [], []
         for model in table.iter_rows(named=True):
             losses = np.array([model[str(int(size))] for size in sizes])
             runs = pl.DataFrame({"tokens": sizes, "loss": losses})
@@ -250,7 +253,11 @@ def rectified(data: Path) -> list[Row]:
             for name, make in selection.items():
                 predicted[name].append(float(make().fit(part, seed=SEED).curve(largest)[0]))
             truth.append(losses[-1])
-        for name in selection:
+            seen.append(part)
+        # Which line: the one that would have predicted the largest size seen, from an eighth.
+        way = best_way(seen, ways, reach=8)
+        predicted[rolling] = [float(way.fit(part).curve(largest)[0]) for part in seen]
+        for name in correlation:
             found = float(np.corrcoef(predicted[name], truth)[0, 1])
             correlation[name].append(f"{task} {found:.3f}")
             lowest[name] = min(lowest[name], found)
@@ -388,8 +395,9 @@ NOTES = """
   optimum predicts too low; the authors stop theirs early.
 - **Fine-tuning selection.** Four parameters on eleven points extrapolate worse than a line through
   the power phase. "Accept then stop" as published gives .904 on FLAN (published .909, itself below
-  the bar). Keeping to the last three sizes is our variant; it was seen to be better on these very
-  data, not chosen in advance.
+  the bar). Keeping to the last three sizes was first seen to be better on these very data; choosing
+  between it, the published rule and longer lines by rolling origin (which would have predicted the
+  largest size seen from an eighth of it?) needs no look at the answer and passes the bar.
 - **PEFT.** The source of the bar does not say which runs it is over. The twelve configurations that
   end below 30 % have few neighbours to learn from when left out, and make up the difference
   between the two rows; choosing by how a run ended flatters the first row. At half of the steps
@@ -397,6 +405,30 @@ NOTES = """
 - **Collaborative prediction.** The 2.9 points come from a secondary source (leave-one-out); we
   hide a fifth of all cells at once, which is harder, and know of no first-hand figure.
 """
+
+
+def planted_truth(file: Path) -> str:
+    """What ``coverage.py`` measured, as a section."""
+    if not file.exists():
+        return ""
+    measured = json.loads(file.read_text())
+    lines = [
+        "",
+        "## Planted truth",
+        "",
+        "Share of replicates whose interval of a parameter contains the planted value, the lowest",
+        "and the highest over the parameters of each law; made by `benchmarks/laws/coverage.py`,",
+        "Python " + measured["python"] + ". Each replicate loses another 15 % of the settings.",
+        "",
+        "| law | replicates | runs | outliers | parameters | 50 % | 80 % | 95 % |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name, law in measured["laws"].items():
+        shares = np.array(list(law["parameters"].values()))
+        ranges = [f"{100 * column.min():.0f} to {100 * column.max():.0f}" for column in shares.T]
+        cells = [name, law["replicates"], law["rows"], law["outliers"], len(shares), *ranges]
+        lines.append("| " + " | ".join(map(str, cells)) + " |")
+    return "\n".join(lines) + "\n"
 
 
 def markdown(results: dict[str, list[Row]], setting: str) -> str:
@@ -409,7 +441,8 @@ def markdown(results: dict[str, list[Row]], setting: str) -> str:
     keys = ("figure", "rows", "theirs", "ours", "verdict", "reason")
     for rows in results.values():
         lines += ["| " + " | ".join(str(each[key]) for key in keys) + " |" for each in rows]
-    return "\n".join(lines) + "\n" + NOTES
+    coverage = planted_truth(Path(__file__).parent / "results" / "coverage.json")
+    return "\n".join(lines) + "\n" + NOTES + coverage
 
 
 def main() -> None:
@@ -425,7 +458,7 @@ def main() -> None:
     results: dict[str, list[Row]] = (
         json.loads(target.read_text())["results"] if target.exists() else {}
     )
-    for name in options.only.split(","):
+    for name in filter(None, options.only.split(",")):
         results[name] = SECTIONS[name](Path(options.datasets))
         for each in results[name]:
             print(each["figure"], "| theirs", each["theirs"], "| ours", each["ours"], "|",

@@ -1,5 +1,6 @@
 """The back-test: the split rule, the whole path on one data set, thinning."""
 
+import json
 import os
 
 import numpy as np
@@ -9,6 +10,10 @@ import pytest
 from leadsman.errors import InputError
 from leadsman.laws.backtest import Case, load_cases
 from leadsman.laws.backtest.cases import thin
+from leadsman.laws.backtest.measure import measure_all
+from leadsman.laws.backtest.report import summarise
+from leadsman.laws.backtest.suite import assemble, score
+from leadsman.laws.calibration import bundled_history
 
 
 def test_split_shows_at_most_a_tenth_of_the_top_compute():
@@ -44,14 +49,64 @@ def test_an_unknown_data_set_is_named(tmp_path):
         load_cases(tmp_path)
 
 
-@pytest.mark.datasets
-@pytest.mark.skipif("LEADSMAN_DATASETS" not in os.environ, reason="LEADSMAN_DATASETS is not set")
-def test_one_data_set_end_to_end(tmp_path):
-    from leadsman.laws.backtest.report import bars, write_report
-    from leadsman.laws.backtest.suite import run_suite
+def test_kept_measurements_are_read_again(tmp_path, monkeypatch):
+    params = np.geomspace(1e6, 1e9, 12)
+    runs = pl.DataFrame({"params": params, "tokens": 20 * params, "loss": 1 + 9 / params**0.2})
+    case = Case("s", "d", "c", runs)
+    first, left_out = measure_all([case], workers=1, keep=tmp_path)
+    assert not left_out
+    assert len(list(tmp_path.iterdir())) == 1
+    monkeypatch.setattr("leadsman.laws.backtest.measure.measure", lambda case: "not measured again")
+    again, left_out = measure_all([case], workers=1, keep=tmp_path)
+    assert not left_out
+    np.testing.assert_array_equal(
+        again[0].series[0].evidence.final.log_pred, first[0].series[0].evidence.final.log_pred
+    )
+    # Other runs under the same name are another case.
+    other = Case("s", "d", "c", runs.with_columns(loss=2 * pl.col("loss")))
+    assert measure_all([other], workers=1, keep=tmp_path)[1] == {"d/c": "not measured again"}
 
-    result = run_suite(os.environ["LEADSMAN_DATASETS"], only="opt", workers=1)
+
+@pytest.fixture(scope="module")
+def measured():
+    if "LEADSMAN_DATASETS" not in os.environ:
+        pytest.skip("LEADSMAN_DATASETS is not set")
+    cases = [
+        case
+        for name in ("opt", "t5_pile", "nmt")
+        for case in load_cases(os.environ["LEADSMAN_DATASETS"], only=name)
+    ]
+    return measure_all(cases, workers=1)[0]
+
+
+@pytest.mark.datasets
+def test_error_and_coverage_are_not_worse_than_the_committed_history(measured):
+    """Fits anew a few quick sets, forecast with the bundled history of the other sources."""
+    committed = summarise_history(bundled_history())
+    points = score(measured, bundled_history())
+    found = summarise(points).filter(pl.col("method") == "leadsman")
+    joined = found.join(committed, on="dataset", suffix="_committed")
+    assert len(joined) == 3
+    for row in joined.iter_rows(named=True):
+        assert row["mape"] <= 1.1 * row["mape_committed"] + 5e-4, row
+        assert row["in95"] >= 0.85, row
+
+
+def summarise_history(history):
+    held = history.filter((pl.col("origin") < 0) & (pl.col("law") == "combined"))
+    # The centre moves with own errors by less than the error itself.
+    return held.group_by("dataset").agg(mape=((-pl.col("error")).exp() - 1).abs().mean())
+
+
+@pytest.mark.datasets
+def test_the_report_is_written(measured, tmp_path):
+    from leadsman.laws.backtest.report import bars, print_report, write_report
+
+    result = assemble(measured, {}, bundled_history())
     assert set(result.points["method"]) == {"leadsman", "bootstrap", "bootstrap+noise"}
-    assert bars(result)["sets"] == 1
+    assert bars(result)["sets"] == 3
     write_report(result, tmp_path)
+    print_report(result)
     assert (tmp_path / "backtest.html").read_text().startswith("<!doctype html>")
+    written = json.loads((tmp_path / "backtest.json").read_text())
+    assert {row["dataset"] for row in written["sets"]} == {"opt", "t5_pile", "nmt"}

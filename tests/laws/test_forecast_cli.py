@@ -58,6 +58,23 @@ def test_forecast_writes_points_with_quantiles(app, tables):
     assert "training compute (FLOPs)" in page
 
 
+def test_scores_are_forecast_with_their_items(app, tables):
+    runs = pl.read_csv(tables / "runs.csv").with_columns(acc=1.2 - pl.col("loss") / 4)
+    runs.drop("loss").write_csv(tables / "scores.csv")
+    out = tables / "scores.parquet"
+    arguments = ["forecast", str(tables / "scores.csv"), "--at", str(tables / "points.csv")]
+    arguments += ["--x", "params=N,tokens=D", "--y", "acc", "--out", str(out)]
+    result = CliRunner().invoke(app, [*arguments, "--items", "200", "--chance", "0.2"])
+    assert result.exit_code == 0, result.output
+    row = pl.read_parquet(out).row(0, named=True)
+    assert 0.2 <= row["q025"] < row["q975"] <= 1
+    assert row["q50"] * 200 == pytest.approx(round(row["q50"] * 200))
+    wrong = CliRunner().invoke(app, [*arguments, "--no-score", "--items", "200"])
+    assert isinstance(wrong.exception, InputError)
+    told = CliRunner().invoke(app, arguments)
+    assert "forecast as a score" in told.output.replace("\n", " ")
+
+
 def test_law_fit_prints_planted_parameters(app, tables):
     arguments = ["law", "fit", str(tables / "runs.csv"), "--x", "params=N,tokens=D"]
     result = CliRunner().invoke(app, [*arguments, "--plot", str(tables / "fit.html")])

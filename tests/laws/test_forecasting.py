@@ -118,6 +118,49 @@ def test_an_unknown_law_is_named():
         forecast_runs(planted(), FAR, law="chinchila")
 
 
+def test_a_run_that_failed_hardly_moves_the_forecast_nor_its_width():
+    runs = planted()
+    failed = runs.with_columns(
+        loss=pl.when(pl.int_range(pl.len()) == 5).then(3 * pl.col("loss")).otherwise("loss")
+    )
+    clean, spoilt = (forecast_runs(each, FAR) for each in (runs, failed))
+    low, high = spoilt.interval(0.95)[0]
+    assert low < TRUTH < high
+    assert high - low < 4 * np.diff(clean.interval(0.95)[0])[0]
+
+
+@pytest.mark.parametrize("count", [4, 5, 6])
+def test_few_runs_give_wide_intervals_and_say_why(count):
+    few = planted().filter(pl.col("tokens") == 20 * pl.col("params"))
+    more = planted().filter(pl.col("tokens") != 20 * pl.col("params"))
+    runs = pl.concat([few, more])[:count]
+    forecast = forecast_runs(runs, FAR)
+    low, high = forecast.interval(0.95)[0]
+    assert low < TRUTH < high
+    assert high / low > 1.05
+    assert any("Too few runs for a rolling origin" in w for w in forecast.warnings[0]) or count > 5
+
+
+def test_a_group_that_cannot_be_fitted_is_named():
+    tied = planted(mixture="b").filter(pl.col("tokens") == 20 * pl.col("params"))
+    runs = pl.concat([planted(), tied])
+    with pytest.raises(DesignError, match="mixture = 'b'"):
+        forecast_runs(runs, FAR.with_columns(mixture=pl.lit("b")), group="mixture")
+
+
+def test_clear_noise_is_covered_by_noise():
+    rng = np.random.default_rng(5)
+    runs = planted().with_columns(loss=pl.Series(2 * np.exp(0.05 * rng.standard_normal(16))))
+    low, high = forecast_runs(runs, FAR).interval(0.95)[0]
+    assert low < 2 < high
+    assert high / low > np.exp(2 * 0.05)
+
+
+def test_rising_losses_are_pointed_out():
+    runs = planted().with_columns(loss=4 - pl.col("loss"))
+    assert any("rises with compute" in w for w in forecast_runs(runs, FAR).warnings[0])
+
+
 def test_constant_inputs_are_refused():
     same = planted().with_columns(params=pl.lit(1e6), tokens=pl.lit(1e8))
     with pytest.raises(DesignError, match="do not differ in any input"):

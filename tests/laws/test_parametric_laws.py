@@ -14,6 +14,9 @@ IDS = [case.name for case in CASES]
 COSTLY = ("kaplan-batch", "data-constrained", "broken-power", "kaplan", "algorithmic-progress")
 """Laws whose draws take more than a second: their tests of draws are slow-marked."""
 
+SEEDED = ("rectified", "loss-to-score-items", "compute-gain", "chinchilla", "shifted-power")
+"""One law of each way draws are made."""
+
 DRAWN = [
     pytest.param(case, id=case.name, marks=pytest.mark.slow if case.name in COSTLY else ())
     for case in CASES
@@ -42,8 +45,16 @@ def test_planted_parameters_and_results_are_found(case):
     assert np.all(relative < max(0.5, 20 * case.noise)), relative
 
 
+def _known_too_narrow(case):
+    """Over-training harm past its turn: 73 % of 30 tables on 2026-11-21; the fit warns."""
+    reason = "nominal 90 % intervals cover about 75 %: five parameters in one valley, see docs/log"
+    narrow = case.law.name == "overtraining-harm"
+    marks = pytest.mark.xfail(reason=reason) if narrow else ()
+    return pytest.param(case, id=case.name, marks=marks)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("case", CASES, ids=IDS)
+@pytest.mark.parametrize("case", [_known_too_narrow(case) for case in CASES])
 def test_coverage_of_new_results_is_nominal(case):
     law, inside, replicates = case.equipped(), [], 60
     for seed in range(replicates):
@@ -56,7 +67,9 @@ def test_coverage_of_new_results_is_nominal(case):
     assert 0.78 <= np.mean(inside) <= 1.0, np.mean(inside)
 
 
-@pytest.mark.parametrize("case", DRAWN)
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, id=case.name) for case in CASES if case.name in SEEDED]
+)
 def test_same_seed_same_forecast(case):
     law = case.equipped()
     runs = planted(law, case.runs, case.theta, y=case.y, noise=case.noise, seed=2)

@@ -5,9 +5,10 @@ are lost in each replicate; see :mod:`leadsman.testing.planted_cases`.
 """
 
 import numpy as np
+import polars as pl
 import pytest
 
-from leadsman.testing.planted import coverage
+from leadsman.testing.planted import coverage, planted
 from leadsman.testing.planted_cases import CASES
 
 LEVELS = np.array([0.5, 0.8, 0.95])
@@ -37,12 +38,35 @@ def test_intervals_hold_quickly(case):
         assert abs(share[1] - 0.8) <= 0.25, (name, share)
 
 
+HARDLY_DETERMINED = "overtraining-harm"
+"""Five parameters along one valley: intervals fall short (two thirds at 80 %), and a fit warns."""
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in CASES])
+@pytest.mark.parametrize("case", named(*{case.name for case in CASES} - {HARDLY_DETERMINED}))
 def test_intervals_hold_at_the_nominal_rate(case):
     replicates = 200
     spread = np.sqrt(LEVELS * (1 - LEVELS) / replicates)
     for name, share in shares(case, replicates).items():
         assert (share >= LEVELS - 3 * spread - 0.02).all(), (name, share)
         assert (share <= LEVELS + 3 * spread + 0.1).all(), (name, share)
+
+
+@pytest.mark.parametrize("case", named(HARDLY_DETERMINED))
+def test_parameters_that_are_hardly_determined_are_named(case):
+    for seed in range(10):
+        runs = planted(
+            case.law, case.design(seed), case.theta, y="loss", noise=case.noise, seed=seed
+        )
+        (warning,) = case.law.fit(runs).warnings
+        assert "hardly determine" in warning
+        assert "H (a factor of" in warning
+        assert "add runs that widen the range of tokens" in warning
+
+
+def test_a_parameter_that_changes_nothing_is_named():
+    case = next(case for case in CASES if case.name == "fact-frequency")
+    one_size = case.runs.with_columns(params=pl.lit(1e9))
+    runs = planted(case.law, one_size, case.theta, y="score", noise=case.noise, seed=0)
+    assert case.law.fit(runs, y="score").warnings

@@ -253,6 +253,20 @@ def test_the_command_prints_both_views_and_writes_a_page(tmp_path, raw, target):
     assert "about" in dry.output
 
 
+def test_the_neural_proxy_tells_its_price_and_its_least_amount(tmp_path):
+    pytest.importorskip("torch")
+    rows = [{"text": text} for text in documents(ONE, 400, 2)]
+    raw = write_corpus(tmp_path / "raw", rows, source="s")
+    arguments = ["select", raw.location, "-t", raw.location, "-o", str(tmp_path / "out")]
+    arguments += ["--proxy", "neural", "--dry-run", "--sweep"]
+    result = CliRunner().invoke(app, [*arguments, "0.5,1"])
+    # 3 methods, 3 seeds, 2 views, 2 amounts.
+    assert "36 models" in result.output
+    assert "about" in result.output
+    result = CliRunner().invoke(app, [*arguments, "0.001"])
+    assert "too small for the neural proxy" in str(result.exception)
+
+
 def test_the_page_draws_without_complaints(tmp_path, raw, target, browser):
     from leadsman.select.sweep.page import write_page
 

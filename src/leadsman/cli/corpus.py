@@ -179,7 +179,8 @@ def dedup(
     if method in METHODS:
         found = dedup_otherwise(
             corpora, out, method, threshold=threshold, prototypes=prototypes, embedding=embedding,
-            max_source_loss=max_source_loss, dry_run=dry_run,
+            max_source_loss=max_source_loss, engine=open_engine(engine, threads=True),
+            dry_run=dry_run,
         )  # fmt: skip
         if found is not None:
             _print_removal(found)

@@ -10,6 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from leadsman.corpus import Corpus, RemovalReport
+    from leadsman.engine import Engine
 
 PIECES = ("paragraph", "line")
 METHODS = (*PIECES, "semantic")
@@ -24,6 +25,7 @@ def dedup_otherwise(
     prototypes: float,
     embedding: str,
     max_source_loss: float,
+    engine: Engine,
     dry_run: bool,
 ) -> RemovalReport | None:
     """Deduplicate by one of ``METHODS``, or only say what it would take."""
@@ -44,7 +46,7 @@ def dedup_otherwise(
         options: dict[str, Any] = {} if threshold is None else {"threshold": threshold}
         return deduplicate_semantic(
             corpus, place, prototypes=prototypes, embedding=embedding_named(embedding),
-            max_source_loss=max_source_loss, **options,
+            max_source_loss=max_source_loss, engine=engine, **options,
         )  # fmt: skip
 
     if dry_run:

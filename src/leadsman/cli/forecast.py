@@ -12,6 +12,7 @@ from leadsman.errors import InputError
 if TYPE_CHECKING:
     import polars as pl
 
+    from leadsman.laws import ScoreTest
     from leadsman.laws.forecast import Forecast
 
 Runs = Annotated[Path, typer.Argument(help="CSV, JSONL or Parquet table of runs, or a ledger.")]
@@ -48,6 +49,18 @@ def forecast(
     group: Annotated[
         str | None, typer.Option("--group", help="Column that splits runs into series.")
     ] = None,
+    score: Annotated[
+        bool | None,
+        typer.Option(
+            "--score/--no-score",
+            help="y is a score in [0, 1] that rises; recognised with a warning if not said.",
+        ),
+    ] = None,
+    items: Annotated[
+        str | None,
+        typer.Option("--items", help="Items behind each score: a number, or a column of both."),
+    ] = None,
+    chance: Annotated[float, typer.Option("--chance", help="Score of guessing.")] = 0.0,
     draws: Annotated[int, typer.Option("--draws", min=100, help="Predictive draws.")] = 1000,
     seed: Seed = 0,
     levels: Annotated[
@@ -63,12 +76,20 @@ def forecast(
     table, inputs = _read(runs, x, y)
     points, _ = _read(at, x, None)
     result = forecast_runs(
-        table, points, y=y, x=inputs or None, law=law, group=group, draws=draws, seed=seed
+        table,
+        points,
+        y=y,
+        x=inputs or None,
+        law=law,
+        group=group,
+        score=_score(score, items, chance),
+        draws=draws,
+        seed=seed,
     )
     if out is not None:
         _write(result.to_frame(), out)
     if plot is not None:
-        write_figures([forecast_figure(result, table)], plot)
+        write_figures([forecast_figure(result, table)], plot, title=f"Forecast of {y}")
     _print_forecast(result, wanted, out)
 
 
@@ -82,6 +103,12 @@ def backtest(
         "backtest"
     ),
     workers: Annotated[int, typer.Option("--workers", help="Processes; 0 is one a core.")] = 0,
+    keep: Annotated[
+        Path | None,
+        typer.Option(
+            "--keep", help="Directory of finished fits; run again, it goes on from there."
+        ),
+    ] = None,
 ) -> None:
     """Forecast public runs from their small siblings, and count how often the truth was inside."""
     from leadsman.laws.backtest.report import print_report, write_report
@@ -93,6 +120,7 @@ def backtest(
         datasets,
         only=only,
         workers=workers,
+        keep=keep,
         progress=lambda done, total: typer.echo(f"\r{done}/{total} cases", nl=False, err=True),
     )
     typer.echo("", err=True)
@@ -132,7 +160,8 @@ def fit(
     for warning in fitted.warnings:
         typer.echo(f"Warning: {warning}")
     if plot is not None:
-        write_figures(fit_figures(fitted, table, seed=seed), plot)
+        title = f"{law}, fitted on {len(table)} runs"
+        write_figures(fit_figures(fitted, table, seed=seed), plot, title=title)
 
 
 def show(name: Annotated[str, typer.Argument(help="Law by name.")]) -> None:
@@ -197,8 +226,12 @@ def _read(path: Path, x: str, y: str | None) -> tuple[pl.DataFrame, list[str]]:
         inputs.append(name)
         rename[name] = own or name
     table = read_table(path, rename=rename)
-    for name in [*inputs, *([y] if y else [])]:
+    for name in inputs:
         column(table, name, file=path)
+    if y is not None:
+        values = column(table, y, positive=False, file=path)
+        if not 0 <= values.min() <= values.max() <= 1:  # a score may be 0, a loss may not
+            column(table, y, file=path)
     check_cells(table, file=path)
     for sentence in near_misses(table):
         typer.echo(f"Warning: {path}: {sentence}", err=True)
@@ -215,6 +248,16 @@ def _read_screened(path: Path, x: str, y: str) -> tuple[pl.DataFrame, list[str]]
     for doubt in doubts:
         typer.echo(f"Warning: {doubt}", err=True)
     return table, inputs
+
+
+def _score(score: bool | None, items: str | None, chance: float) -> ScoreTest | bool | None:
+    from leadsman.laws import ScoreTest
+
+    if items is None and not chance:
+        return score
+    if score is False:
+        raise InputError("--items and --chance belong to a score; leave out --no-score")
+    return ScoreTest(int(items) if items is not None and items.isdigit() else items, chance)
 
 
 def _levels(text: str) -> list[float]:

@@ -11,6 +11,7 @@ import typer
 from leadsman.cli.corpus import (
     AsJson,
     DryRun,
+    EngineOption,
     Explain,
     Inputs,
     MaxRejectRate,
@@ -70,6 +71,7 @@ def select(
     proxy: Annotated[str, typer.Option(help="Trained by --sweep: ngram or neural.")] = "ngram",
     seeds: Annotated[int, typer.Option(help="Repetitions of --sweep.")] = 3,
     seed: int = 0,
+    engine: EngineOption = "local",
     max_reject_rate: MaxRejectRate = 0.01,
     dry_run: DryRun = False,
     explain: Explain = None,
@@ -78,6 +80,7 @@ def select(
     """Choose the documents that serve a target; with --sweep, say what each amount is worth."""
     from leadsman.corpus import Corpus
     from leadsman.corpus.estimate import estimate
+    from leadsman.engine import open_engine
     from leadsman.registry import method as find_method
     from leadsman.registry import method_settings
     from leadsman.select import Policy
@@ -126,7 +129,7 @@ def select(
         return
     report = run(
         raw, wanted, out, selector=selector(**settings), policy=policy, tokenizer=tokenizer,
-        bytes_per_token=bytes_per_token, seed=seed,
+        bytes_per_token=bytes_per_token, seed=seed, engine=open_engine(engine, threads=True),
     )  # fmt: skip
     if as_json:
         typer.echo(json.dumps(report.to_dict(), indent=1))

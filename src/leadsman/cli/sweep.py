@@ -64,28 +64,25 @@ def run_sweep(
 
 def _print_neural_estimate(raw: Corpus, design: SweepDesign) -> None:
     from leadsman.humanize import count, duration, megabytes
-    from leadsman.runs import Mixture
-    from leadsman.select.sweep.neural import SEQUENCE, VOCABULARY, WIDTH
+    from leadsman.select.sweep.neural import proxy_recipe
     from leadsman.train.cost import estimate_seconds
-    from leadsman.train.defaults import default_recipe, shape_of_width
 
     bytes_per_token = 3.3  # of a byte-level BPE of 2,048 entries on English prose
-    shape = shape_of_width(WIDTH, vocab_size=VOCABULARY, seq_len=SEQUENCE)
+    params = 0
     pool = min(raw.text_bytes, design.pool_bytes)
     seconds = tokens = 0.0
     for arm in design.arms():
         size = arm.amount * pool
         if arm.view == "equal compute":
             size = design.equal_bytes or design.all_amounts[-1] * pool
-        recipe = default_recipe(
-            shape, Mixture("chosen", {"chosen": 1.0}), "", int(size / bytes_per_token), seed=0
-        )
+        recipe = proxy_recipe(int(size / bytes_per_token))
+        params = recipe.shape.non_embedding_params
         held_out = design.held_out_bytes / bytes_per_token
         seconds += estimate_seconds(recipe, held_out_tokens=int(held_out))
         tokens += recipe.tokens
     arms = sum(1 for _ in design.arms())
     typer.echo(
-        f"{arms} models of {count(shape.non_embedding_params)} non-embedding parameters, "
+        f"{arms} models of {count(params)} non-embedding parameters, "
         f"{count(tokens)} tokens in all, from {megabytes(pool)} of text\n"
         f"about {duration(seconds)} on one core of the reference machine, at "
         f"{bytes_per_token} bytes a token"

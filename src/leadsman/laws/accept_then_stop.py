@@ -10,6 +10,8 @@ begins. Made for ranking models by their loss at a size a few doublings away.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import polars as pl
 
@@ -74,6 +76,40 @@ class AcceptThenStop(Law):
                 break
             used += 1
         return FittedLine(self, y, x[:used], target[:used], rows[:used])
+
+
+def best_way(curves: Sequence[pl.DataFrame], ways: Sequence[Law], *, reach: float) -> Law:
+    """The way of fitting that would have predicted the largest size seen from much smaller ones.
+
+    Rolling origin inside the runs at hand: each curve is cut ``reach`` times below its largest
+    size, and the ways are compared by their mean absolute log error there, over all curves.
+
+    Args:
+        curves: one table a model, with ``tokens`` and ``loss``.
+        ways: laws to choose from.
+        reach: how many times beyond the data the forecast will go.
+
+    Raises:
+        DesignError: no way can be fitted below the cut; says how many sizes are left.
+    """
+    errors = np.full(len(ways), np.inf)
+    for k, way in enumerate(ways):
+        off = []
+        try:
+            for curve in curves:
+                largest = float(column(curve, "tokens").max())
+                cut = curve.filter(pl.col("tokens") <= largest / reach)
+                held = curve.filter(pl.col("tokens") == largest)
+                off.append(np.log(way.fit(cut).curve(held) / column(held, "loss")))
+        except DesignError:
+            continue
+        errors[k] = np.mean(np.abs(np.concatenate(off)))
+    if not np.isfinite(errors).any():
+        raise DesignError(
+            f"{len(cut)} data sizes below 1/{reach:g} of the largest are too few to compare "
+            f"{len(ways)} ways of fitting; add runs at smaller sizes"
+        )
+    return ways[int(np.argmin(errors))]
 
 
 class FittedLine(FittedLaw):

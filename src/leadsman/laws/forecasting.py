@@ -9,7 +9,7 @@ extrapolation error learned from history (:mod:`leadsman.laws.calibration`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,7 @@ import polars as pl
 
 from leadsman.errors import DesignError, InputError
 from leadsman.laws.base import Floats
-from leadsman.laws.calibration import ErrorModel, Origin, Parts, bundled_model, own_rates
+from leadsman.laws.calibration import ErrorModel, Origin, Parts, bundled_model
 from leadsman.laws.competition import (
     INPUTS,
     Block,
@@ -29,9 +29,9 @@ from leadsman.laws.competition import (
     law_weights,
     says,
     tied,
-    varying,
 )
 from leadsman.laws.forecast import Forecast
+from leadsman.laws.score_results import ScoreTest, recognise, without_sampling
 from leadsman.laws.screening import point_doubts, ratio_doubts, screen
 from leadsman.laws.table import column
 
@@ -44,6 +44,7 @@ def forecast_runs(
     x: Sequence[str] | None = None,
     law: str | Sequence[str] = "auto",
     group: str | None = None,
+    score: ScoreTest | bool | None = None,
     draws: int = 1000,
     seed: int = 0,
     error_model: ErrorModel | None = None,
@@ -58,6 +59,8 @@ def forecast_runs(
         law: ``auto``, or names of laws to compete.
         group: column that splits the runs into series with parameters of their own (mixtures,
             data sets); competition and calibration are shared between them.
+        score: whether ``y`` is a score in [0, 1] that rises, and how it was measured; by default
+            results in [0, 1] that rise with compute are taken for scores, with a warning.
         draws: draws from the predictive distribution.
         seed: of the draws.
         error_model: constants of the extrapolation error; the bundled ones by default.
@@ -72,18 +75,32 @@ def forecast_runs(
     if points.is_empty():
         raise InputError("no points to forecast")
     inputs = [name for name in x or INPUTS if name in runs.columns]
+    shown: tuple[str, ...] = ()
+    if score is None and y in runs.columns:
+        score, shown = recognise(runs, y, x)
+    test = ScoreTest() if score is True else score or None
+    if test is not None:
+        runs, left_out = test.error_rates(runs, y)
+        shown += left_out
     runs, doubts = screen(runs, y=y, x=[name for name in inputs if not runs[name].null_count()])
     unlike = point_doubts(runs, points, [name for name in inputs if name in points.columns])
     off_line: list[tuple[str, ...]] = [()] * len(points)
     if law == "auto" and {"params", "tokens"} <= set(inputs) and tied(runs):
         off_line = ratio_doubts(runs, points)
     series = gather_series(runs, points, y=y, x=x, law=law, group=group, seed=seed)
+    if test is not None:
+        variance = test.sampling_variance(runs, y)
+        series = [
+            replace(each, evidence=without_sampling(each.evidence, variance)) for each in series
+        ]
     weights = weigh(series)
     values = predict_series(series, weights, error_model or bundled_model(), draws=draws, seed=seed)
+    if test is not None:
+        values = test.scores(values, points, seed=seed)
     warnings: list[tuple[str, ...]] = [()] * len(points)
     for each in series:
         for row, sentences in zip(each.rows, _warnings(each, weights), strict=True):
-            warnings[row] = (*doubts, *unlike[row], *off_line[row], *sentences)
+            warnings[row] = (*shown, *doubts, *unlike[row], *off_line[row], *sentences)
     label = describe_weights(series[0].evidence.names, weights)
     return Forecast(points=points, draws=values, y=y, law=label, warnings=tuple(warnings))
 
@@ -97,14 +114,12 @@ class Series:
         points: its points, m rows.
         rows: where they stand in the whole table of points, shape (m,).
         evidence: rolling origins and the final fits.
-        single: whether one input alone varies (a learning curve, a sweep of one setting).
     """
 
     runs: pl.DataFrame
     points: pl.DataFrame
     rows: npt.NDArray[np.int64]
     evidence: Evidence
-    single: bool
 
 
 def predict_series(
@@ -118,11 +133,12 @@ def predict_series(
     values = np.empty((draws, sum(len(each.rows) for each in series)))
     rng = np.random.default_rng([seed, 2])
     shared = rng.standard_normal(draws)
-    for each, own in zip(series, own_rates(own_errors(series)), strict=True):
+    own = model.own(own_errors(series))
+    for each in series:
         common = (shared + rng.standard_normal(draws)) / np.sqrt(2)
         tails = np.sqrt(model.dof / rng.chisquare(model.dof, draws))
         centre, parts = combine(each.evidence.final, weights)
-        scale = model.scale(parts, own, single=each.single)
+        scale = model.scale(parts)
         noise = np.minimum(parts.noise, scale)
         form = np.sqrt(scale**2 - noise**2)
         scatter = rng.standard_normal((draws, len(centre)))
@@ -134,20 +150,16 @@ def predict_series(
 def combine(block: Block, weights: Floats) -> tuple[Floats, Parts]:
     """Weighted log prediction of the candidates at each point, shape (n,), and its error parts."""
     known = np.asarray(np.isfinite(block.log_pred).all(axis=1))
-    if not (weights[known] > 0).any():
-        share = known / known.sum()
-    else:
-        share = np.where(known, weights, 0.0)
-        share = share / share.sum()
-    log_pred = np.where(known[:, None], block.log_pred, 0.0)
-    spread = np.where(known[:, None], block.spread, 0.0)
-    centre = share @ log_pred
-    disagreement = np.sqrt(share @ (log_pred - centre) ** 2)
-    noise = float(share @ np.where(known, block.noise, 0.0))
+    share = weights[known] if (weights[known] > 0).any() else np.ones(known.sum())
+    share = share / share.sum()
+    centre = share @ block.log_pred[known]
+    n = len(centre)
     return centre, Parts(
-        noise=np.full(len(centre), noise),
-        spread=share @ spread,
-        disagreement=disagreement,
+        noise=np.full(n, share @ block.noise[known]),
+        residual=np.full(n, share @ block.residual[known]),
+        spread=share @ block.spread[known],
+        disagreement=np.sqrt(share @ (block.log_pred[known] - centre) ** 2),
+        change=share @ block.change[known],
         distance=block.distance,
     )
 
@@ -167,7 +179,7 @@ def own_errors(series: Sequence[Series]) -> list[list[Origin]]:
             later = np.sum(rows[k:], axis=0)
             centre, parts = combine(block, law_weights([everything - later], prior))
             share = block.train / len(each.runs)
-            origins.append(Origin(block.log_y - centre, parts.distance, share))
+            origins.append(Origin(block.log_y - centre, parts, share))
         found.append(origins)
     return found
 
@@ -188,7 +200,6 @@ def gather_series(
             if group not in frame.columns:
                 raise InputError(f"no column {group!r} to group by", column=group)
     candidates = competing(runs, x=x, law=law)
-    single = len(varying(runs, x)) == 1
     point_names = points[group].to_list() if group else [None] * len(points)
     found = []
     for name in dict.fromkeys(point_names):
@@ -197,8 +208,11 @@ def gather_series(
             raise InputError(f"no runs with {group} = {name!r}", column=group)
         rows = np.flatnonzero(np.array([each == name for each in point_names])).astype(np.int64)
         asked = points[rows.tolist()]
-        evidence = _evidence(candidates, mine, asked, x=x, y=y, seed=seed)
-        found.append(Series(mine, asked, rows, evidence, single))
+        try:
+            evidence = _evidence(candidates, mine, asked, x=x, y=y, seed=seed)
+        except DesignError as error:
+            raise DesignError(f"{group} = {name!r}: {error}" if group else str(error)) from error
+        found.append(Series(mine, asked, rows, evidence))
     return found
 
 

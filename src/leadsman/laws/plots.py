@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from leadsman.errors import InputError
+from leadsman.errors import InputError, MissingExtraError
 from leadsman.laws.base import FittedLaw, Floats
 from leadsman.laws.competition import compute_of
 from leadsman.laws.forecast import Forecast
@@ -18,7 +19,15 @@ from leadsman.laws.table import column
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"
 """Okabe and Ito's palette: told apart under every common colour blindness."""
 
-UNITS = {"params": "parameters", "tokens": "tokens", "flops": "FLOPs", "step": "steps"}
+BAND = "rgba(213, 94, 0, 0.18)"
+DASHES = ("solid", "dash", "dot", "dashdot")
+
+COMPUTE = "training compute (FLOPs)"
+
+STYLE = (
+    "body{font-family:system-ui,sans-serif;max-width:60rem;margin:2rem auto;color:#222}"
+    "h1{font-size:1.4rem;font-weight:600}"
+)
 
 
 def fit_figures(fitted: FittedLaw, runs: pl.DataFrame, *, seed: int = 0) -> list[Any]:
@@ -36,7 +45,7 @@ def fit_figures(fitted: FittedLaw, runs: pl.DataFrame, *, seed: int = 0) -> list
         _residuals(fitted, runs, compute, results),
     ]
     if {"params", "tokens"} <= set(runs.columns) and {"params", "tokens"} <= set(fitted.law.inputs):
-        figures.append(_isoflop(fitted, runs, compute, results))
+        figures.append(_isoflop(fitted, runs, compute, seed))
     return figures
 
 
@@ -56,13 +65,17 @@ def forecast_figure(forecast: Forecast, runs: pl.DataFrame) -> Any:
         marker={"color": BLUE, "symbol": "circle"},
     )
     middle = forecast.quantile(0.5)
-    for name, pair, width in (("95 % interval", (low, high), 1.5), ("50 % interval", inner.T, 5)):
+    styles = (
+        ("95 % interval", (low, high), 1.5, "line-ew-open"),
+        ("median, 50 % interval", inner.T, 5, "diamond"),
+    )
+    for name, pair, width, symbol in styles:
         figure.add_scatter(
             x=compute,
             y=middle,
             mode="markers",
             name=name,
-            marker={"color": ORANGE, "symbol": "diamond", "size": 7},
+            marker={"color": ORANGE, "symbol": symbol, "size": 8},
             error_y={
                 "type": "data",
                 "symmetric": False,
@@ -72,19 +85,18 @@ def forecast_figure(forecast: Forecast, runs: pl.DataFrame) -> Any:
                 "color": ORANGE,
             },
         )
-    return _finish(
-        figure,
-        f"Forecast of {forecast.y} ({forecast.law})",
-        "training compute (FLOPs)",
-        f"{forecast.y}",
-    )
+    title = f"Forecast of {forecast.y} ({forecast.law})"
+    return _finish(figure, title, COMPUTE, _with_unit(forecast.y))
 
 
 def write_figures(figures: Sequence[Any], file: str | Path, *, title: str = "Leadsman") -> None:
-    """Write figures below each other into one HTML page, or the first into a PNG.
+    """Write figures below each other into one HTML page, or each into a PNG of its own.
+
+    The second PNG beside ``fit.png`` is ``fit-2.png``.
 
     Raises:
-        InputError: the ending is neither .html nor .png, or PNG export is not possible here.
+        InputError: the ending is neither .html nor .png, or no browser is there to draw a PNG.
+        MissingExtraError: a PNG without the extra that draws it.
     """
     path = Path(file)
     if path.suffix.lower() == ".html":
@@ -94,29 +106,59 @@ def write_figures(figures: Sequence[Any], file: str | Path, *, title: str = "Lea
         )
         path.write_text(
             '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-            f"<title>{title}</title></head><body><h1>{title}</h1>{body}</body></html>"
+            f"<title>{title}</title><style>{STYLE}</style></head>"
+            f"<body><h1>{title}</h1>{body}</body></html>"
         )
     elif path.suffix.lower() == ".png":
-        try:
-            figures[0].write_image(path)
-        except (ValueError, RuntimeError) as error:
-            raise InputError(
-                f"PNG export needs plotly's kaleido ({error}); write .html instead", file=path
-            ) from error
+        _write_pngs(figures, path)
     else:
         raise InputError("plots are written as .html or .png", file=path)
+
+
+def _with_unit(name: str) -> str:
+    """``loss`` is in nats per token, ``bpb`` in bits per byte; others have none."""
+    units = {"loss": "nats per token", "bpb": "bits per byte"}
+    unit = units.get(name.partition(".")[0])
+    return f"{name} ({unit})" if unit else name
+
+
+def _write_pngs(figures: Sequence[Any], path: Path) -> None:
+    if importlib.util.find_spec("kaleido") is None:
+        raise MissingExtraError("plots", "a PNG plot (.html needs nothing)")
+    for k, figure in enumerate(figures):
+        own = path if k == 0 else path.with_stem(f"{path.stem}-{k + 1}")
+        try:
+            figure.write_image(own, width=900, height=540, scale=2)
+        except (ValueError, RuntimeError, OSError) as error:
+            said = str(error).strip().splitlines() or [type(error).__name__]
+            raise InputError(
+                f"a PNG is drawn by a Chrome or Chromium browser, which failed: {said[0]}; "
+                f"write .html instead",
+                file=path,
+            ) from error
 
 
 def _finish(figure: Any, title: str, x: str, y: str, *, log_y: bool = True) -> Any:
     figure.update_layout(
         title=title,
         template="plotly_white",
-        height=480,
+        height=460,
+        margin={"t": 60, "b": 60},
         legend={"orientation": "h", "yanchor": "top", "y": -0.2, "x": 0},
     )
-    figure.update_xaxes(title=x, type="log", exponentformat="power")
+    # Whole decades alone are labelled: between them plotly writes bare 2s and 5s.
+    figure.update_xaxes(title=x, type="log", exponentformat="power", dtick=1)
     figure.update_yaxes(title=y, type="log" if log_y else "linear")
     return figure
+
+
+def _settings(runs: pl.DataFrame) -> list[str]:
+    """What a run was, for whoever points at it."""
+    known = [name for name in ("params", "tokens") if name in runs.columns]
+    return [
+        ", ".join(f"{name} {row[name]:.3g}" for name in known)
+        for row in runs.select(known).iter_rows(named=True)
+    ]
 
 
 def _against_compute(
@@ -124,75 +166,114 @@ def _against_compute(
 ) -> Any:
     import plotly.graph_objects as go
 
-    order = np.argsort(compute)
-    forecast = fitted.predict(runs, draws=400, seed=seed)
-    low, high = forecast.interval(0.95).T
+    low, high = fitted.predict(runs, draws=400, seed=seed).interval(0.95).T
     middle = fitted.curve(runs)
-    figure = go.Figure()
-    figure.add_scatter(x=compute, y=results, mode="markers", name="runs", marker={"color": BLUE})
-    figure.add_scatter(
-        x=compute[order],
-        y=middle[order],
-        mode="markers",
-        name="fit, with 95 % interval",
-        marker={"color": ORANGE, "symbol": "line-ew-open", "size": 10},
-        error_y={
-            "type": "data",
-            "symmetric": False,
-            "array": (high - middle)[order],
-            "arrayminus": (middle - low)[order],
-            "color": ORANGE,
-            "thickness": 1,
-        },
-    )
-    return _finish(figure, f"{fitted.law.name}: runs and fit", "training compute (FLOPs)", fitted.y)
-
-
-def _residuals(fitted: FittedLaw, runs: pl.DataFrame, compute: Floats, results: Floats) -> Any:
-    import plotly.graph_objects as go
-
     figure = go.Figure()
     figure.add_scatter(
         x=compute,
-        y=100 * np.log(results / fitted.curve(runs)),
+        y=middle,
+        mode="markers",
+        name="fit, with 95 % interval of a run",
+        marker={"color": ORANGE, "symbol": "line-ew-open", "size": 12},
+        error_y={
+            "type": "data",
+            "symmetric": False,
+            "array": high - middle,
+            "arrayminus": middle - low,
+            "color": ORANGE,
+            "thickness": 1.5,
+        },
+    )
+    figure.add_scatter(
+        x=compute,
+        y=results,
         mode="markers",
         name="runs",
-        marker={"color": BLUE},
+        marker={"color": BLUE, "size": 6},
+        text=_settings(runs),
     )
-    figure.add_hline(y=0, line={"color": GREY, "width": 1})
-    return _finish(
-        figure,
-        f"{fitted.law.name}: residuals",
-        "training compute (FLOPs)",
-        "result over fit, %",
-        log_y=False,
-    )
+    title = f"{fitted.law.name}: runs and fit"
+    return _finish(figure, title, COMPUTE, _with_unit(fitted.y))
 
 
-def _isoflop(fitted: FittedLaw, runs: pl.DataFrame, compute: Floats, results: Floats) -> Any:
-    """Result against model size at fixed compute: where each budget is best spent."""
+def _residuals(fitted: FittedLaw, runs: pl.DataFrame, compute: Floats, results: Floats) -> Any:
+    """In percent of the fit for losses, in points for scores, with the scatter of the runs."""
     import plotly.graph_objects as go
 
-    params = column(runs, "params")
-    ratio = compute / (params * column(runs, "tokens"))
-    factor = float(np.median(ratio))
-    sizes = np.geomspace(params.min() / 2, params.max() * 2, 60)
+    curve = fitted.curve(runs)
+    loss = fitted.law.output == "loss"
+    off = np.log(results / curve) if loss else results - curve
+    figure = go.Figure()
+    figure.add_hrect(
+        y0=-196 * fitted.noise, y1=196 * fitted.noise, fillcolor=BAND, line_width=0, layer="below"
+    )
+    figure.add_hline(y=0, line={"color": GREY, "width": 1})
+    figure.add_scatter(
+        x=compute,
+        y=100 * off,
+        mode="markers",
+        name="runs (band: 1.96 times their scatter)",
+        marker={"color": BLUE},
+        text=_settings(runs),
+        showlegend=True,
+    )
+    title = f"{fitted.law.name}: residuals"
+    label = "result over fit, %" if loss else "result less fit, points"
+    reach = 115 * max(float(np.abs(off).max()), 1.96 * fitted.noise, 1e-6)
+    return _finish(figure, title, COMPUTE, label, log_y=False).update_yaxes(range=[-reach, reach])
+
+
+def _isoflop(fitted: FittedLaw, runs: pl.DataFrame, compute: Floats, seed: int) -> Any:
+    """Result against model size at fixed compute, and where each budget is best spent.
+
+    Curves are drawn for tokens per parameter up to four times beyond those of the runs.
+    """
+    import plotly.graph_objects as go
+
+    params, tokens = column(runs, "params"), column(runs, "tokens")
+    factor = float(np.median(compute / (params * tokens)))
+    ratios = np.geomspace((tokens / params).min() / 4, (tokens / params).max() * 4, 60)
     figure = go.Figure()
     budgets = np.geomspace(np.quantile(compute, 0.2), compute.max(), 4)
-    for budget, colour in zip(budgets, (GREEN, BLUE, ORANGE, GREY), strict=True):
-        tokens = budget / (factor * sizes)
-        points = pl.DataFrame({"params": sizes, "tokens": tokens, "flops": np.full(60, budget)})
-        for name in fitted.law.inputs:
-            if name not in points.columns:
-                points = points.with_columns(
-                    pl.lit(float(np.median(column(runs, name)))).alias(name)
-                )
-        inside = (tokens >= 0.3 * params.min()) & (tokens / sizes < 1e5)
-        figure.add_scatter(
-            x=sizes[inside],
-            y=fitted.curve(points)[inside],
-            mode="lines",
-            name=f"{budget:.1e} FLOPs",
-            line={"color": colour},
+    others = [name for name in fitted.law.inputs if name not in ("params", "tokens", "flops")]
+    for budget, colour, dash in zip(budgets, (GREEN, BLUE, ORANGE, GREY), DASHES, strict=True):
+        sizes = np.sqrt(budget / factor / ratios)
+        points = pl.DataFrame(
+            {"params": sizes, "tokens": sizes * ratios, "flops": np.full(60, budget)}
+        ).with_columns(pl.lit(float(np.median(column(runs, name)))).alias(name) for name in others)
+        curve = fitted.curve(points)
+        low, high = np.quantile(
+            fitted.curve_draws(points, draws=400, seed=seed), [0.025, 0.975], axis=0
         )
-    return _finish(figure, f"{fitted.law.name}: isoFLOP curves", UNITS["params"], fitted.y)
+        label = f"{budget:.1e} FLOPs"
+        figure.add_scatter(
+            x=np.concatenate([sizes, sizes[::-1]]),
+            y=np.concatenate([low, high[::-1]]),
+            fill="toself",
+            line={"width": 0},
+            fillcolor="rgba(100, 100, 100, 0.15)",
+            hoverinfo="skip",
+            legendgroup=label,
+            showlegend=False,
+        )
+        figure.add_scatter(
+            x=sizes,
+            y=curve,
+            mode="lines",
+            name=label,
+            legendgroup=label,
+            line={"color": colour, "dash": dash},
+        )
+        best = int(np.argmin(curve))
+        if 0 < best < len(sizes) - 1:
+            figure.add_scatter(
+                x=sizes[best : best + 1],
+                y=curve[best : best + 1],
+                mode="markers",
+                legendgroup=label,
+                showlegend=False,
+                name=f"best size for {label}",
+                marker={"color": colour, "size": 9},
+            )
+    title = f"{fitted.law.name}: isoFLOP curves with 95 % intervals, best size marked"
+    return _finish(figure, title, "parameters", _with_unit(fitted.y))

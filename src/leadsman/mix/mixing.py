@@ -19,7 +19,7 @@ from scipy.stats import t as student
 
 from leadsman.corpus import Corpus, decontaminate, deduplicate
 from leadsman.corpus.split import split_target
-from leadsman.engine import Engine, ThreadEngine
+from leadsman.engine import ThreadEngine
 from leadsman.errors import InputError
 from leadsman.files import Directory
 from leadsman.mix.base import Mixer
@@ -77,7 +77,7 @@ def mix(
     held_out: float = 0.5,
     seeds: int = 5,
     seed: int = 0,
-    engine: Engine | None = None,
+    engine: ThreadEngine | None = None,
     watch: Watch = lambda done, total, what: None,
 ) -> MixReport:
     """Find proportions and measure them.
@@ -92,7 +92,7 @@ def mix(
         held_out: share of the target to measure on.
         seeds: cheap runs on each of the two mixtures that are compared.
         seed: of the split and the mixer.
-        engine: where cheap runs run.
+        engine: threads for cheap runs; one a core by default.
         watch: called with (done, to do, what).
 
     Raises:

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from leadsman.corpus import Corpus
 from leadsman.corpus.ngram_proxy import Mask, NgramProxy, document_sizes
-from leadsman.engine import Engine, ThreadEngine
+from leadsman.engine import ThreadEngine
 from leadsman.errors import InputError
 from leadsman.files import Directory
 from leadsman.runs import Mixture
@@ -41,7 +41,7 @@ class MixingProblem:
             little as ``proxy_bytes``.
         max_epochs: how often that run may read a source.
         work: directory where results of cheap runs are kept; nothing is kept without.
-        engine: where cheap runs run; threads of this process by default.
+        engine: threads for cheap runs; one a core by default.
         watch: called with (done, to do, what).
 
     Attributes:
@@ -62,7 +62,7 @@ class MixingProblem:
         training_bytes: int | None = None,
         max_epochs: float = 4.0,
         work: Directory | None = None,
-        engine: Engine | None = None,
+        engine: ThreadEngine | None = None,
         watch: Watch = lambda done, total, what: None,
     ) -> None:
         self.sources, self.target, self.work = sources, target, work

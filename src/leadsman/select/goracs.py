@@ -47,7 +47,7 @@ class GORACS(Coreset):
         max_documents, dimensions: see :class:`leadsman.select.coreset.Coreset`.
         max_target: most target documents, drawn at random.
         gradient_weight: lambda.
-        swaps: most swaps.
+        swaps: most swaps tried; each is one exact transport.
 
     Attributes:
         objective_: the sum above, after the greedy start and after each swap.
@@ -72,7 +72,7 @@ class GORACS(Coreset):
         dimensions: int = 64,
         max_target: int = 500,
         gradient_weight: float = 0.1,
-        swaps: int = 100,
+        swaps: int = 200,
     ) -> None:
         super().__init__(count, max_documents=max_documents, dimensions=dimensions)
         if max_target < 1:
@@ -119,8 +119,10 @@ class GORACS(Coreset):
         group = greedy_group(cost, penalty, count)
         value, source, goal = transport(cost[group], penalty[group])
         self.objective_ = [value]
-        for _ in range(self.swaps):
-            swapped = self._swap(cost, penalty, group, source, goal)
+        left = self.swaps
+        while left > 0:
+            tried, swapped = self._swap(cost, penalty, group, source, goal, left)
+            left -= tried
             if swapped is None:
                 break
             group, value, source, goal = swapped
@@ -128,26 +130,27 @@ class GORACS(Coreset):
         return group[np.argsort(source + penalty[group], kind="stable")]
 
     def _swap(
-        self, cost: Floats, penalty: Floats, group: Ints, source: Floats, goal: Floats
-    ) -> tuple[Ints, float, Floats, Floats] | None:
-        """The first of a few swaps that lowers the sum, ``None`` if none does."""
+        self, cost: Floats, penalty: Floats, group: Ints, source: Floats, goal: Floats, left: int
+    ) -> tuple[int, tuple[Ints, float, Floats, Floats] | None]:
+        """How many swaps were tried, and the first that lowers the sum, if one does."""
         outside = np.setdiff1d(np.arange(len(cost)), group)
         if not len(outside):
-            return None
+            return 0, None
         # What a unit of mass at x would cost at the present prices: the c-transform.
         wanted = (cost[outside] - goal).min(axis=1) + penalty[outside]
         entering = np.argsort(wanted, kind="stable")[:_TRIES]
         paid = source + penalty[group]
         leaving = np.argsort(-paid, kind="stable")[:_TRIES]
         promise = wanted[entering][:, None] - paid[leaving][None]
-        for pair in np.argsort(promise, axis=None, kind="stable")[:_TRIES]:
+        pairs = np.argsort(promise, axis=None, kind="stable")[: min(_TRIES, left)]
+        for tried, pair in enumerate(pairs, 1):
             enter, leave = np.unravel_index(pair, promise.shape)
             trial = group.copy()
             trial[leaving[leave]] = outside[entering[enter]]
             value, u, v = transport(cost[trial], penalty[trial])
             if value < self.objective_[-1] - 1e-9:
-                return trial, value, u, v
-        return None
+                return tried, (trial, value, u, v)
+        return len(pairs), None
 
     def _rest(self, vectors: Vectors) -> Vectors:
         """Outside the group: the nearer to a target document the higher."""

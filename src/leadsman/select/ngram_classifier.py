@@ -81,8 +81,12 @@ class NgramClassifier(Selector):
         sides = [self._features(corpus, count, seed) for corpus in (raw, target)]
         labels = np.repeat([0, 1], [side.shape[0] for side in sides])
         model = LogisticRegression(C=self.strength, max_iter=200, tol=1e-4)
-        model.fit(sparse.vstack(sides, format="csr"), labels)
-        self.weights_ = np.ascontiguousarray(model.coef_[0])
+        features = sparse.vstack(sides, format="csr")
+        # A bucket that no document fills has weight zero at the optimum: leave it out.
+        used = np.unique(features.indices)
+        model.fit(features[:, used], labels)
+        self.weights_ = np.zeros(self.buckets)
+        self.weights_[used] = model.coef_[0]
         self.intercept_ = float(model.intercept_[0])
         return self
 

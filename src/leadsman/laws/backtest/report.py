@@ -7,11 +7,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from leadsman._version import __version__
 from leadsman.laws.backtest.suite import METHODS, SuiteResult
 from leadsman.laws.plots import BLUE, GREY, ORANGE, write_figures
+
+WIDTH = 120
+"""Columns of the printed table where the output is no terminal."""
 
 COLOURS = dict(zip(METHODS, (BLUE, GREY, ORANGE), strict=True))
 
@@ -57,9 +61,16 @@ def bars(result: SuiteResult) -> dict[str, Any]:
         "sets_below_80": large.filter(pl.col("in95") < 0.8)["dataset"].to_list(),
         "sets_with_20_rows": len(large),
         "winkler_better_share": better.to_series().mean(),
+        "winkler_over_rival": _geometric_mean(
+            ours.join(rivals, on="dataset").select(pl.col("winkler") / pl.col("rival")).to_series()
+        ),
         "mape_over_best_single": ratio.to_series().mean(),
         "sets": len(ours),
     }
+
+
+def _geometric_mean(values: pl.Series) -> float:
+    return float(np.exp(np.log(values.to_numpy()).mean()))
 
 
 def print_report(result: SuiteResult) -> None:
@@ -94,6 +105,8 @@ def print_report(result: SuiteResult) -> None:
             f"{100 * row['winkler']:.1f}",
         )
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=WIDTH)
     console.print(view)
     for name, value in bars(result).items():
         console.print(f"{name}: {value:.3f}" if isinstance(value, float) else f"{name}: {value}")

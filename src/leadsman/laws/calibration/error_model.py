@@ -1,19 +1,25 @@
-"""How wrong an extrapolation will be, from what is known beforehand and from own errors.
+"""How wrong an extrapolation will be: what the fits say, what history says, what own runs say.
 
-Two things are known about the log error e at a point d e-folds of compute beyond the runs:
+At a point ``d`` e-folds of compute beyond the runs, four things are known beforehand, all on the
+log of the result:
 
-    V(x)^2 = noise^2 + spread(x)^2 + disagreement(x)^2     what the fit says about itself
-    R      = (weighted mean of (e_k / (1 + d_k))^2)^(1/2)   own errors at the rolling origins k
+    residual      how far the runs lie from the fit, those next to the points counting half
+    spread        what the bootstrap of the parameters leaves open
+    disagreement  between the competing laws, by their weights
+    change        how much better (or worse) the point is forecast than the run nearest to it
 
-``spread`` comes from the bootstrap of the parameters, ``disagreement`` from the competing laws. R
-is taken half from the group of runs and half from all groups together (geometric mean), origins
-weighing by their share of the runs. History says how the two combine and how error grows:
+    V(x)^2 = residual^2 + (spread^2 + disagreement^2 + (change_share * change)^2) (1 + d)^(2 growth)
 
-    log s(x) = level + own * log R + parts * log V(x) + growth * log(1 + d) + single
-    e = (drift + own_drift * S) * (1 + d) + s(x) * t,    S = weighted mean of e_k / (1 + d_k)
+The same is known at every rolling origin k of the user's own runs, and there the error came true.
+Its size in units of s = level * V says whether these runs go on as their fits expect:
 
-with t Student's: data sets differ by factors, and no one knows the factor of a new one. ``single``
-applies where one input alone varies: a single curve looks more regular than it goes on.
+    z_k  = error_k / s_k            (capped at +-3)
+    Z    = mean of z_k              last origins counting most, shared by the groups of a table
+    m    = n / (n + 4) * Z          n origins: few own errors say little
+
+and the forecast is ``log y = centre + bias * m * s + s * t`` with t Student's: data sets differ by
+factors, and no one knows the factor of a new one. ``level, change_share, growth, bias`` and the
+degrees of freedom are learned from history.
 """
 
 from __future__ import annotations
@@ -25,33 +31,39 @@ import numpy as np
 
 from leadsman.laws.base import Floats
 
-LARGEST_ERROR = 1.0
-"""Cap on own log errors: an origin that failed outright must not set the scale alone."""
+LARGEST_Z = 3.0
+"""Cap on own standardised errors: an origin that failed outright must not decide alone."""
 
-LEAST = 2e-4
-"""Log errors below this are taken for this: no loss is measured more finely."""
+LEAST = 1e-3
+"""Log errors are not taken to be smaller than this: no loss is forecast more finely."""
+
+RECENCY = 8
+"""An origin counts by (its share of the runs) to this power: the last ones are most like the
+forecast to be made."""
+
+FEW = 4
+"""Origins at which own errors count half."""
+
+LARGEST_CHANGE = 1.0
+"""Cap on the log change: beyond a factor e it says nothing more."""
 
 
 @dataclass(frozen=True)
 class Parts:
-    """What is known about a forecast's error at n points before the error model.
+    """What is known about a forecast's error at n points before history is asked.
 
     Attributes:
         noise: scatter of single runs, shape (n,).
-        spread: standard deviation from the parameters, shape (n,).
-        disagreement: weighted standard deviation between candidates, shape (n,).
+        residual, spread, disagreement, change: see the module, each (n,).
         distance: log distance beyond the runs, shape (n,).
     """
 
     noise: Floats
+    residual: Floats
     spread: Floats
     disagreement: Floats
+    change: Floats
     distance: Floats
-
-    def known(self) -> Floats:
-        """V at each point, shape (n,)."""
-        squares = self.noise**2 + self.spread**2 + self.disagreement**2
-        return np.asarray(np.sqrt(squares + (5 * LEAST) ** 2))
 
 
 @dataclass(frozen=True)
@@ -60,54 +72,13 @@ class Origin:
 
     Attributes:
         errors: log of result over forecast, shape (n,).
-        distance: log distance of each beyond the runs fitted on, shape (n,).
+        parts: what was known about them, n points.
         share: runs fitted on, as a share of all runs of the group.
     """
 
     errors: Floats
-    distance: Floats
+    parts: Parts
     share: float
-
-
-@dataclass(frozen=True)
-class OwnErrors:
-    """What the rolling origins of one group say.
-
-    Attributes:
-        log_rate: log R, ``nan`` without origins.
-        signed: S, 0 without origins.
-    """
-
-    log_rate: float
-    signed: float
-
-
-def own_rates(groups: Sequence[Sequence[Origin]]) -> list[OwnErrors]:
-    """R and S of each group of runs; R is shared half with the other groups."""
-    alone = [_rate(origins) for origins in groups]
-    seen = [each.log_rate for each in alone if np.isfinite(each.log_rate)]
-    if not seen:
-        return alone
-    together = float(np.mean(seen))
-    return [
-        OwnErrors(
-            together if np.isnan(each.log_rate) else (each.log_rate + together) / 2, each.signed
-        )
-        for each in alone
-    ]
-
-
-def _rate(origins: Sequence[Origin]) -> OwnErrors:
-    if not origins:
-        return OwnErrors(float("nan"), 0.0)
-    shares = np.array([origin.share for origin in origins])
-    rates = [
-        np.clip(each.errors, -LARGEST_ERROR, LARGEST_ERROR) / (1 + each.distance)
-        for each in origins
-    ]
-    square = shares @ [float(np.mean(rate**2)) for rate in rates] / shares.sum()
-    signed = shares @ [float(np.mean(rate)) for rate in rates] / shares.sum()
-    return OwnErrors(float(np.log(np.sqrt(square) + LEAST)), float(signed))
 
 
 @dataclass(frozen=True)
@@ -115,36 +86,37 @@ class ErrorModel:
     """Learned constants of the error of extrapolations; see the module for the equations.
 
     Attributes:
-        level, own, parts, growth, single: of the log scale.
-        drift, own_drift: of the centre.
+        level, change_share, growth: of the scale (level and change_share as logarithms).
+        bias: share of the own mean error that comes again.
         dof: degrees of freedom of the Student t.
-        usual: log R - log V where a table has too few runs for a rolling origin.
     """
 
     level: float
-    own: float
-    parts: float
+    change_share: float
     growth: float
-    single: float
-    drift: float
-    own_drift: float
+    bias: float
     dof: float
-    usual: float
 
-    def scale(self, parts: Parts, own: OwnErrors, *, single: bool) -> Floats:
+    def scale(self, parts: Parts) -> Floats:
         """Scale s of the log error at each point, shape (n,)."""
-        known = np.log(parts.known())
-        rate = known.mean() + self.usual if np.isnan(own.log_rate) else own.log_rate
-        return np.asarray(
-            np.exp(
-                self.level
-                + self.own * rate
-                + self.parts * known
-                + self.growth * np.log1p(parts.distance)
-                + self.single * single
-            )
-        )
+        change = np.exp(self.change_share) * np.minimum(np.abs(parts.change), LARGEST_CHANGE)
+        form = parts.spread**2 + parts.disagreement**2 + change**2
+        grown = form * (1 + parts.distance) ** (2 * self.growth)
+        return np.asarray(np.exp(self.level) * np.sqrt(parts.residual**2 + grown + LEAST**2))
 
-    def centre(self, parts: Parts, own: OwnErrors) -> Floats:
+    def own(self, groups: Sequence[Sequence[Origin]]) -> float:
+        """m: what the rolling origins of a table's groups say about the next error."""
+        means = [self._mean(origins) for origins in groups if origins]
+        count = sum(len(origins) for origins in groups)
+        return float(np.mean(means)) * count / (count + FEW) if means else 0.0
+
+    def centre(self, parts: Parts, own: float) -> Floats:
         """Expected log error at each point, shape (n,)."""
-        return np.asarray((self.drift + self.own_drift * own.signed) * (1 + parts.distance))
+        return np.asarray(self.bias * own * self.scale(parts))
+
+    def _mean(self, origins: Sequence[Origin]) -> float:
+        z = [
+            float(np.clip(each.errors / self.scale(each.parts), -LARGEST_Z, LARGEST_Z).mean())
+            for each in origins
+        ]
+        return float(np.average(z, weights=[each.share**RECENCY for each in origins]))

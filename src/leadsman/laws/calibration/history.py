@@ -1,9 +1,9 @@
 """The bundled history: how wrong our own extrapolations were on public tables of runs.
 
-``history.parquet`` holds one row a forecast point (columns: source, dataset, case, group, single,
-origin, share, law, noise, spread, disagreement, distance, error); ``error_model.json`` the
-constants learned from all of it. Both are written by ``benchmarks/laws/backtest.py``; the tables
-of runs themselves are not needed.
+``history.parquet`` holds one row a forecast point (columns: source, dataset, case, group, origin,
+share, law, the parts of :class:`~leadsman.laws.calibration.error_model.Parts`, error);
+``error_model.json`` the constants learned from all of it. Both are written by
+``benchmarks/laws/backtest.py``; the tables of runs themselves are not needed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import polars as pl
 from leadsman.laws.calibration.error_model import ErrorModel
 
 COMBINED = "combined"
-"""Value of ``law`` in rows of the weighted combination; others are single candidates."""
+"""Value of ``law`` in rows of the weighted combination; others are single, classical fits."""
 
 
 @cache

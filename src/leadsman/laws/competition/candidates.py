@@ -28,7 +28,7 @@ from leadsman.laws.table import column
 from leadsman.registry import method
 
 NARROW, BROAD = 1e-3, 3e-2
-WAYS = ((NARROW, 0.0), (NARROW, 0.5), (BROAD, 0.0), (BROAD, 0.5))
+WAYS = tuple((delta, gamma) for delta in (NARROW, BROAD) for gamma in (0.0, 0.5, 1.0))
 """Huber width and gamma of the ways to fit that compete."""
 
 INPUTS = ("params", "tokens", "unique_tokens", "experts", "flops", "step")

@@ -198,7 +198,12 @@ def sample(target: Target, centre: Floats, *, seed: int) -> Floats:
         centre: the optimum, shape (q,).
         seed: of the draws.
     """
-    rng = np.random.default_rng([seed, 7])
+    with np.errstate(all="ignore"):
+        # Trial places far outside overflow; they have no density and are refused.
+        return _sample(target, centre, np.random.default_rng([seed, 7]))
+
+
+def _sample(target: Target, centre: Floats, rng: np.random.Generator) -> Floats:
     plane = _Plane(target, centre)
     walkers = _along_the_curve(plane, centre, rng)
     # An optimum on a grid of shapes is not the lowest place there is.

@@ -57,36 +57,11 @@ class NeuralProxy:
             key=held_out.fingerprint,
         )  # fmt: skip
 
-    @property
-    def bytes_per_token(self) -> float:
-        """Of the held-out text."""
-        return self.held_out.manifest.bytes / self.held_out.manifest.tokens
-
     def losses(
         self, masks: Sequence[Mask], *, training_bytes: int | None, seed: int
     ) -> list[Floats]:
         """See :class:`~leadsman.select.sweep.proxies.Proxy`; smaller sets are repeated."""
         return [np.array([self._train(mask, training_bytes, seed)]) for mask in masks]
-
-    def recipe(self, tokens: int, seed: int, data: str = "") -> Recipe:
-        """The run of one proxy.
-
-        Raises:
-            InputError: too few tokens for the warm-up and a decay.
-        """
-        from leadsman.train.defaults import default_recipe, shape_of_width
-
-        shape = shape_of_width(
-            self.width, vocab_size=self.tokenizer.get_vocab_size(), seq_len=SEQUENCE
-        )
-        try:
-            return default_recipe(shape, Mixture(_NAME, {_NAME: 1.0}), data, tokens, seed=seed)
-        except InputError as error:
-            raise InputError(
-                f"an amount of {tokens} tokens is too small for the neural proxy ({error}); "
-                f"leave it out, or use --proxy ngram",
-                column="sweep",
-            ) from error
 
     def _train(self, mask: Mask, training_bytes: int | None, seed: int) -> float:
         from leadsman.train.feed import data_id
@@ -100,9 +75,33 @@ class NeuralProxy:
             count = len(tokens)
             if training_bytes is not None:
                 count = round(training_bytes * count / tokens.manifest.bytes)
-            recipe = self.recipe(count, seed, data_id({_NAME: tokens}))
+            recipe = proxy_recipe(
+                count, vocabulary=self.tokenizer.get_vocab_size(), width=self.width, seed=seed,
+                data=data_id({_NAME: tokens}),
+            )  # fmt: skip
             trainer = Trainer(recipe, {_NAME: tokens})
             trainer.advance(recipe, recipe.steps)
             return held_out_loss(trainer.model, self.held_out, bf16=recipe.precision == "bf16").nats
         finally:
             shutil.rmtree(place, ignore_errors=True)
+
+
+def proxy_recipe(
+    tokens: int, *, vocabulary: int = VOCABULARY, width: int = WIDTH, seed: int = 0, data: str = ""
+) -> Recipe:
+    """The run of one proxy.
+
+    Raises:
+        InputError: too few tokens for the warm-up and a decay.
+    """
+    from leadsman.train.defaults import default_recipe, shape_of_width
+
+    shape = shape_of_width(width, vocab_size=vocabulary, seq_len=SEQUENCE)
+    try:
+        return default_recipe(shape, Mixture(_NAME, {_NAME: 1.0}), data, tokens, seed=seed)
+    except InputError as error:
+        raise InputError(
+            f"an amount of {tokens} tokens is too small for the neural proxy ({error}); "
+            f"leave it out, or use --proxy ngram",
+            column="sweep",
+        ) from error

@@ -28,7 +28,7 @@ from leadsman.corpus.ngram_counts import hashed_counts, kl_divergence, source_co
 from leadsman.corpus.ngram_proxy import Floats, Mask, NgramProxy, document_sizes
 from leadsman.corpus.split import split_target
 from leadsman.corpus.subset import publish, write_subset
-from leadsman.engine import Engine, ThreadEngine
+from leadsman.engine import ThreadEngine
 from leadsman.errors import InputError
 from leadsman.files import Directory
 from leadsman.select.policy import Policy, choose
@@ -48,7 +48,7 @@ def sweep(
     out: str | Path,
     design: SweepDesign,
     *,
-    engine: Engine | None = None,
+    engine: ThreadEngine | None = None,
     watch: Watch = lambda done, total, what: None,
 ) -> SweepReport:
     """Train a proxy on every amount of every method and measure it on held-out target text.
@@ -58,7 +58,7 @@ def sweep(
         target: what the choice should be good for.
         out: directory on a local disk.
         design: what to try.
-        engine: where n-gram proxies run; threads of this process by default.
+        engine: threads for n-gram proxies; one a core by default.
         watch: told how far it is.
 
     Raises:
@@ -95,7 +95,7 @@ class _Task:
 
     def __init__(
         self, design: SweepDesign, pool: Corpus, reference: Corpus, held_out: Corpus, out: Path,
-        engine: Engine, proxy: Proxy,
+        engine: ThreadEngine, proxy: Proxy,
     ) -> None:  # fmt: skip
         self.design, self.pool, self.reference = design, pool, reference
         self.held_out, self.engine, self.proxy = held_out, engine, proxy
@@ -214,7 +214,7 @@ class _Task:
 
 
 def _prepare(
-    raw: Corpus, target: Corpus, out: Path, design: SweepDesign, engine: Engine, watch: Watch
+    raw: Corpus, target: Corpus, out: Path, design: SweepDesign, engine: ThreadEngine, watch: Watch
 ) -> _Task:
     """Split the target and clean the pool."""
     work = out / "work"
