@@ -12,7 +12,7 @@ import yaml
 
 from leadsman.errors import InputError, MethodError
 from leadsman.plan.export import TOOLS, export_recipe, model_config, read_chosen
-from leadsman.plan.export_common import Rates
+from leadsman.plan.export.common import Rates
 from leadsman.runs import Mixture, ModelShape, Recipe, Schedule
 
 SCHEMAS = Path(__file__).parent / "export_schemas.json"
@@ -78,9 +78,9 @@ def test_rates_are_those_of_training(recipe):
 
 
 def script_of():
-    from leadsman.plan import export_hf_script
+    from leadsman.plan.export import hf_script
 
-    return export_hf_script
+    return hf_script
 
 
 @pytest.mark.parametrize("name", ["wsd", "cosine", "constant"])

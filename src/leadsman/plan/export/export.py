@@ -19,11 +19,11 @@ from typing import Any
 
 from leadsman.errors import InputError
 from leadsman.files import Directory
-from leadsman.plan.export_axolotl import axolotl_files
-from leadsman.plan.export_common import Exported, refuse_unknown
-from leadsman.plan.export_hf_trainer import hf_trainer_files
-from leadsman.plan.export_litgpt import litgpt_files
-from leadsman.plan.export_torchtitan import torchtitan_files
+from leadsman.plan.export.axolotl import axolotl_files
+from leadsman.plan.export.common import Exported, refuse_unknown
+from leadsman.plan.export.hf_trainer import hf_trainer_files
+from leadsman.plan.export.litgpt import litgpt_files
+from leadsman.plan.export.torchtitan import torchtitan_files
 from leadsman.runs import Recipe
 
 TOOLS: dict[str, Callable[[Recipe], Exported]] = {
