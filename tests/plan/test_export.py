@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from leadsman.errors import InputError, MethodError
-from leadsman.plan.export import TOOLS, export_recipe, model_config, read_chosen
+from leadsman.plan.export import TOOLS, export_recipe, read_chosen
 from leadsman.plan.export.common import Rates
 from leadsman.runs import Mixture, ModelShape, Recipe, Schedule
 
@@ -51,13 +51,6 @@ def test_recipe_and_config_go_with_every_export(recipe, tmp_path, tool):
     notes = (out / "NOTES.md").read_text()
     assert "- web: 75.00 %" in notes
     assert "drawn by the tool" in notes
-
-
-def test_config_is_what_training_writes(recipe):
-    from leadsman.train.hf import hf_config
-
-    written = hf_config(recipe.shape)
-    assert {key: written[key] for key in model_config(recipe)} == model_config(recipe)
 
 
 def test_rates_are_those_of_training(recipe):
@@ -108,7 +101,7 @@ def test_groups_of_the_script_are_those_of_training(recipe):
             found[key] = found.get(key, 0) + size
         return found
 
-    model = LlamaForCausalLM(LlamaConfig(**model_config(recipe)))
+    model = LlamaForCausalLM(LlamaConfig(**recipe.shape.hf_config()))
     theirs = amounts(
         (group["lr"], group["weight_decay"], sum(each.numel() for each in group["params"]))
         for group in script_of().parameter_groups(model, recipe.to_dict())
