@@ -1,4 +1,4 @@
-"""Near copies among many documents: clusters by LSH bands, each removal verified.
+"""Copies among many documents: clusters by LSH bands, each removal verified.
 
 Shingle sets of clustered documents are spilled to disk shard by shard and read back cluster by
 cluster, so memory does not grow with the text.
@@ -14,70 +14,84 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from leadsman.corpus import minhash
+from leadsman.corpus._memory import forget
 from leadsman.corpus.corpus import Corpus
 from leadsman.corpus.job import Job
 from leadsman.corpus.key_ranges import by_key_range
 from leadsman.corpus.subset import split
-from leadsman.corpus.text import texts
+from leadsman.corpus.text import normalised_hashes, texts
 from leadsman.engine import Engine, ThreadEngine
 
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
-_CHUNK = 1 << 21
+_CHUNK = 1 << 18
 """Shingle hashes (8 bytes each) that a thread verifies at a time."""
+
+
+def cluster_roots(job: Job, bands: int, documents: int, parts: int) -> Ints:
+    """Smallest document of the cluster of each document, shape (documents,).
+
+    Args:
+        job: holds ``sketch/*.bands.npy`` and ``*.rows.npy``.
+        bands: of the signature.
+        documents: number of them.
+        parts: shards.
+    """
+    parent = np.arange(documents, dtype=np.int64)
+    keys, rows = (job.stored("sketch", name, parts) for name in ("bands", "rows"))
+    for band in range(bands):
+        stored = [(one[band], other[band]) for one, other in zip(keys, rows)]
+        for numbers, values in by_key_range(stored):
+            order = np.argsort(values, kind="stable")
+            minhash.unite_equal(parent, values[order], numbers[order])
+    # A parent is smaller than its child, so following upwards from the left ends at the root.
+    while True:
+        above = parent[parent]
+        if (above == parent).all():
+            return parent
+        parent = above
 
 
 def near_copies(
     corpus: Corpus,
+    roots: Ints,
+    clustered: Mask,
     unique: Mask,
     job: Job,
     *,
-    n: int,
-    bands: int,
     threshold: float,
     max_checks: int,
-    engine: Engine,
-) -> tuple[Ints, npt.NDArray[np.float32], int]:
-    """Find near copies among the unique documents.
+) -> tuple[Ints, npt.NDArray[np.float32]]:
+    """Find near copies among the unique documents of each cluster.
 
     Args:
         corpus: the documents.
+        roots: see :func:`cluster_roots`.
+        clustered: those whose cluster has others; their sets were spilled (:func:`spill`).
         unique: those without an earlier exact copy, shape (documents,).
-        job: holds ``sketch/*.signatures.npy``, ``*.bands.npy`` and ``*.rows.npy``.
-        n, bands, threshold, max_checks: see :class:`~leadsman.corpus.dedup.DedupSettings`.
-        engine: where shingle sets are made.
+        job: holds ``sketch/*.signatures.npy`` and what was spilled.
+        threshold, max_checks: see :class:`~leadsman.corpus.dedup.DedupSettings`.
 
     Returns:
-        For each document the number of the kept one it is a near copy of (-1: it stays), their
-        true Jaccard similarity, and how many would go if clusters were taken whole.
+        For each document the number of the kept one it is a near copy of (-1: it stays), and their
+        true Jaccard similarity.
     """
-    parts = len(corpus.shards)
-    root = _roots(job, unique, bands, parts)
-    members = np.flatnonzero(unique & (np.bincount(root, minlength=len(root))[root] > 1))
-    kept_of = np.full(len(root), -1, np.int64)
-    jaccard = np.zeros(len(root), np.float32)
+    kept_of = np.full(len(roots), -1, np.int64)
+    jaccard = np.zeros(len(roots), np.float32)
+    sizes = np.bincount(roots[unique], minlength=len(roots))
+    members = np.flatnonzero(unique & (sizes[roots] > 1))
     if not len(members):
-        return kept_of, jaccard, 0
-    clustered = np.zeros(len(root), np.bool_)
-    clustered[members] = True
-    masks = list(split(corpus, clustered))
-    todo = [
-        (part, masks[part].astype(np.bool_))
-        for part in range(parts)
-        if masks[part].any() and not job.has(f"sets/{part:05d}.ends.npy")
-    ]
-    for _ in engine.map(partial(_spill, corpus=corpus, job=job, n=n), todo):
-        pass
-    sets = _Sets(corpus, job, members)
-    ordered = members[np.argsort(root[members], kind="stable")]
-    limits = np.flatnonzero(np.diff(root[ordered], prepend=-1, append=-1))
+        return kept_of, jaccard
+    sets = _Sets(corpus, job, np.flatnonzero(clustered))
+    ordered = members[np.argsort(roots[members], kind="stable")]
+    limits = np.flatnonzero(np.diff(roots[ordered], prepend=-1, append=-1))
     verify = partial(
         _verify, ordered=ordered, limits=limits, sets=sets, threshold=threshold,
         max_checks=max_checks, kept_of=kept_of, jaccard=jaccard,
     )  # fmt: skip
     for _ in ThreadEngine().map(verify, list(_chunks(limits, sets.sizes(ordered)))):
         pass
-    return kept_of, jaccard, len(members) - (len(limits) - 1)
+    return kept_of, jaccard
 
 
 def _chunks(limits: Ints, sizes: Ints) -> Iterator[tuple[int, int]]:
@@ -114,38 +128,46 @@ def _verify(
     gone = local >= 0
     kept_of[members[gone]] = members[local[gone]]
     jaccard[members[gone]] = similarity[gone]
+    sets.forget()
 
 
-def _roots(job: Job, unique: Mask, bands: int, parts: int) -> Ints:
-    """Smallest document of the cluster of each document, shape (documents,)."""
-    parent = np.arange(len(unique), dtype=np.int64)
-    keys, rows = (job.stored("sketch", name, parts) for name in ("bands", "rows"))
-    for band in range(bands):
-        stored = [(one[band], other[band]) for one, other in zip(keys, rows)]
-        for numbers, values in by_key_range(stored, wanted=unique):
-            order = np.argsort(values, kind="stable")
-            minhash.unite_equal(parent, values[order], numbers[order])
-    # A parent is smaller than its child, so following upwards from the left ends at the root.
-    while True:
-        above = parent[parent]
-        if (above == parent).all():
-            return parent
-        parent = above
+def spill(corpus: Corpus, clustered: Mask, same: Mask, job: Job, *, n: int, engine: Engine) -> None:
+    """Keep the shingle sets of clustered documents, and hashes of the text of some.
+
+    Args:
+        corpus: the documents.
+        clustered: whose sets are kept, shape (documents,).
+        same: of these, whose normalised text is hashed.
+        job: gets ``sets/*.values.npy``, ``*.ends.npy`` and ``*.exact.npy``.
+        n: tokens in a shingle.
+        engine: where it is done.
+    """
+    masks = zip(split(corpus, clustered), split(corpus, same), strict=True)
+    todo = [
+        (part, wanted.astype(np.bool_), hashed.astype(np.bool_))
+        for part, (wanted, hashed) in enumerate(masks)
+        if wanted.any() and not job.has(f"sets/{part:05d}.ends.npy")
+    ]
+    for _ in engine.map(partial(_spill, corpus=corpus, job=job, n=n), todo):
+        pass
 
 
-def _spill(part: tuple[int, Mask], *, corpus: Corpus, job: Job, n: int) -> None:
-    """Keep the shingle sets of one shard's clustered documents."""
-    index, wanted = part
-    values, ends, start, filled = [], [], 0, 0
+def _spill(part: tuple[int, Mask, Mask], *, corpus: Corpus, job: Job, n: int) -> None:
+    index, wanted, hashed = part
+    values, ends, exact, start, filled = [], [], [np.empty((0, 2), np.uint64)], 0, 0
     for batch in corpus.shard_batches(corpus.shards[index], ["text"]):
-        here = wanted[start : start + batch.num_rows]
+        here = slice(start, start + batch.num_rows)
         start += batch.num_rows
-        if here.any():
-            some, some_ends = minhash.shingle_sets(texts(batch.filter(pa.array(here))), n=n)
+        if wanted[here].any():
+            column = texts(batch.filter(pa.array(wanted[here])))
+            some, some_ends = minhash.shingle_sets(column, n=n)
             values.append(some.copy())
             ends.append(some_ends + filled)
             filled += len(some)
+        if hashed[here].any():
+            exact.append(normalised_hashes(texts(batch.filter(pa.array(hashed[here])))))
     job.save(f"sets/{index:05d}.values.npy", *values)
+    job.save(f"sets/{index:05d}.exact.npy", *exact)
     job.save(f"sets/{index:05d}.ends.npy", *ends)
 
 
@@ -178,6 +200,11 @@ class _Sets:
         """Sets of documents, one after the other, and where each ends (0 first)."""
         pieces = [self._values[part][begin:end] for part, begin, end in self._places(documents)]
         return np.concatenate(pieces), np.cumsum([0, *(len(piece) for piece in pieces)])
+
+    def forget(self) -> None:
+        """Let go of what was read; it would count as memory of this process."""
+        for mapped in [*self._values.values(), *self._signatures.values()]:
+            forget(mapped)
 
     def _places(self, documents: Ints) -> Iterator[tuple[int, int, int]]:
         at = np.searchsorted(self._members, documents)

@@ -24,6 +24,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from leadsman.corpus._memory import release
 from leadsman.errors import InputError
 from leadsman.files import Directory
 
@@ -234,8 +235,9 @@ class Corpus:
                     ):
                         yield row, batch
                         row += batch.num_rows
-                    # What a group took must not add up over the threads that read groups.
-                    pa.default_memory_pool().release_unused()
+            # What shards took must not add up over the threads that read them. Not after every
+            # group: a page given back is a page to be fetched and cleared again.
+            release()
         except FileNotFoundError as error:
             raise InputError("is in the manifest but not there", file=place) from error
         except (pa.ArrowException, OSError) as error:

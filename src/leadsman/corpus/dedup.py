@@ -1,9 +1,11 @@
 """Removes copies: documents with the same normalised text, and near copies found by MinHash.
 
-1. Sketch every shard: 128 bits of hash of the normalised text, MinHash signature.
-2. Exact copies: equal hashes; the first document stays.
-3. Near copies: documents that share a band of the signature are united into clusters.
-4. Verify: in each cluster, in order, a document goes only if its true Jaccard similarity to a
+1. Sketch every shard: the MinHash signature of each document.
+2. Documents that share a band of the signature are united into clusters. Only these are read
+   again: for their shingles, and, where whole signatures are equal, for 128 bits of hash of the
+   normalised text (equal texts have equal signatures).
+3. Exact copies: equal hashes; the first document stays.
+4. Near copies: in each cluster, in order, a document goes only if its true Jaccard similarity to a
    document that stays is at least ``threshold``. So precision at that similarity is 1 by
    construction; clusters taken whole, as other tools do, would also remove the rest.
 5. Write what stays as a corpus, and ``rejects/`` with reason, kept document and similarity.
@@ -26,13 +28,14 @@ import numpy as np
 import numpy.typing as npt
 
 from leadsman.corpus import minhash
-from leadsman.corpus.clusters import near_copies
+from leadsman.corpus.clusters import cluster_roots, near_copies, spill
 from leadsman.corpus.corpus import Corpus
 from leadsman.corpus.job import Job
 from leadsman.corpus.key_ranges import Hashes, Rows, by_key_range, sorted_keys
 from leadsman.corpus.removal import Removal, RemovalReport
-from leadsman.corpus.subset import publish, write_subset
+from leadsman.corpus.subset import publish, split, write_subset
 from leadsman.corpus.text import normalised_hashes, texts
+from leadsman.corpus.unicode import tables
 from leadsman.corpus.writer import SHARD_BYTES
 from leadsman.engine import Engine, ThreadEngine
 from leadsman.errors import InputError
@@ -138,6 +141,7 @@ def deduplicate(
         return DedupReport.from_dict(json.loads(job.directory.read("report.json")))
     sketch = partial(_sketch, corpus=joined, job=job, settings=settings)
     todo = [i for i in range(len(joined.shards)) if not job.has(f"sketch/{i:05d}.bytes.npy")]
+    tables()  # threads would each make them
     for _ in engine.map(sketch, todo):
         pass
     found = _find(joined, job, settings, engine)
@@ -189,56 +193,98 @@ class _Copies:
 def _find(corpus: Corpus, job: Job, settings: DedupSettings, engine: Engine) -> _Copies:
     """Exact copies, then near copies among what is left."""
     parts = len(corpus.shards)
-    keys, rows = (job.stored("sketch", name, parts) for name in ("exact", "order"))
-    kept_of = _exact_copies(list(zip(keys, rows)))
-    exact = kept_of >= 0
-    jaccard = exact.astype(np.float32)
-    proposed = int(exact.sum())
     if settings.method == "exact":
-        return _Copies(kept_of, exact, jaccard, proposed)
-    near, near_jaccard, clustered = near_copies(
-        corpus, ~exact, job, n=settings.n, bands=settings.bands, threshold=settings.threshold,
-        max_checks=settings.max_checks, engine=engine,
+        keys, rows = (job.stored("sketch", name, parts) for name in ("exact", "order"))
+        kept_of = _exact_copies(list(zip(keys, rows)))
+        exact = kept_of >= 0
+        return _Copies(kept_of, exact, exact.astype(np.float32), int(exact.sum()))
+    roots = cluster_roots(job, settings.bands, corpus.documents, parts)
+    clustered = np.bincount(roots, minlength=len(roots))[roots] > 1
+    proposed = int(clustered.sum()) - len(np.unique(roots[clustered]))
+    same = _same_signature(job, parts)
+    spill(corpus, clustered, same, job, n=settings.n, engine=engine)
+    kept_of = _exact_among(corpus, same, job)
+    exact = kept_of >= 0
+    near, near_jaccard = near_copies(
+        corpus, roots, clustered, ~exact, job, threshold=settings.threshold,
+        max_checks=settings.max_checks,
     )  # fmt: skip
     kept_of = np.where(exact, kept_of, near)
-    jaccard = np.where(exact, jaccard, near_jaccard)
+    jaccard = np.where(exact, np.float32(1), near_jaccard)
     # An exact copy of a document that went is a near copy of the one that stayed.
     orphans = np.flatnonzero(exact)[kept_of[kept_of[exact]] >= 0]
     exact[orphans] = False
     jaccard[orphans] = jaccard[kept_of[orphans]]
     kept_of[orphans] = kept_of[kept_of[orphans]]
-    return _Copies(kept_of, exact, jaccard, proposed + clustered)
+    return _Copies(kept_of, exact, jaccard, proposed)
 
 
 def _sketch(index: int, *, corpus: Corpus, job: Job, settings: DedupSettings) -> None:
-    """Keep of one shard: sizes, exact hashes, signatures and their band hashes."""
+    """Keep of one shard: sizes, and exact hashes or signatures and their band hashes."""
     shard = corpus.shards[index]
     a, b = minhash.permutations(settings.bands * settings.rows, seed=settings.seed)
     near = settings.method == "minhash"
     sizes = np.empty(shard.documents, np.int64)
-    exact = np.empty((shard.documents, 2), np.uint64)
+    exact = np.empty((0 if near else shard.documents, 2), np.uint64)
     signed = np.empty((shard.documents if near else 0, len(a)), np.uint32)
     start = 0
     for batch in corpus.shard_batches(shard, ["text"]):
         column, here = texts(batch), slice(start, start + batch.num_rows)
         sizes[here] = column.lengths
-        exact[here] = normalised_hashes(column)
         if near:
             minhash.sign(column, n=settings.n, a=a, b=b, out=signed[here])
+        else:
+            exact[here] = normalised_hashes(column)
         start += batch.num_rows
-    exact, order = sorted_keys(exact)
-    job.save(f"sketch/{index:05d}.exact.npy", exact)
-    job.save(f"sketch/{index:05d}.order.npy", order)
     if near:
-        keys = np.empty((settings.bands, len(signed)), np.uint64)
-        rows = np.empty((settings.bands, len(signed)), np.uint32)
-        for band in range(settings.bands):
-            minhash.band_hashes(signed, band, settings.rows, keys[band])
-            keys[band], rows[band] = sorted_keys(keys[band])
-        job.save(f"sketch/{index:05d}.signatures.npy", signed)
-        job.save(f"sketch/{index:05d}.bands.npy", keys)
-        job.save(f"sketch/{index:05d}.rows.npy", rows)
+        _save_bands(signed, settings, job, f"sketch/{index:05d}")
+    else:
+        keys, order = sorted_keys(exact)
+        job.save(f"sketch/{index:05d}.exact.npy", keys)
+        job.save(f"sketch/{index:05d}.order.npy", order)
     job.save(f"sketch/{index:05d}.bytes.npy", sizes)
+
+
+def _save_bands(
+    signed: npt.NDArray[np.uint32], settings: DedupSettings, job: Job, name: str
+) -> None:
+    """Keep signatures, the hashes of their bands in order, and last those of the whole."""
+    keys = np.empty((settings.bands + 1, len(signed)), np.uint64)
+    rows = np.empty((settings.bands + 1, len(signed)), np.uint32)
+    for band in range(settings.bands):
+        minhash.band_hashes(signed, band, settings.rows, keys[band])
+    minhash.band_hashes(signed, 0, signed.shape[1], keys[-1])
+    for band in range(settings.bands + 1):
+        keys[band], rows[band] = sorted_keys(keys[band])
+    job.save(f"{name}.signatures.npy", signed)
+    job.save(f"{name}.bands.npy", keys)
+    job.save(f"{name}.rows.npy", rows)
+
+
+def _same_signature(job: Job, parts: int) -> npt.NDArray[np.bool_]:
+    """Whether another document has the same signature, shape (documents,)."""
+    keys, rows = (job.stored("sketch", name, parts) for name in ("bands", "rows"))
+    stored = [(one[-1], other[-1]) for one, other in zip(keys, rows)]
+    same = np.zeros(sum(len(order) for _, order in stored), np.bool_)
+    for numbers, hashes in by_key_range(stored):
+        order = np.argsort(hashes)
+        equal = hashes[order[1:]] == hashes[order[:-1]]
+        same[numbers[order[1:][equal]]] = True
+        same[numbers[order[:-1][equal]]] = True
+    return same
+
+
+def _exact_among(corpus: Corpus, same: npt.NDArray[np.bool_], job: Job) -> npt.NDArray[np.int64]:
+    """As :func:`_exact_copies`, of documents of which only those in ``same`` were hashed."""
+    stored, members = [], np.flatnonzero(same)
+    for part, mask in enumerate(split(corpus, same)):
+        if mask.any():
+            stored.append(sorted_keys(job.load(f"sets/{part:05d}.exact.npy")))
+    kept_of = np.full(len(same), -1, np.int64)
+    if stored:
+        among = _exact_copies(stored)
+        kept_of[members[among >= 0]] = members[among[among >= 0]]
+    return kept_of
 
 
 def _exact_copies(stored: Sequence[tuple[Hashes, Rows]]) -> npt.NDArray[np.int64]:

@@ -26,7 +26,8 @@ from leadsman.corpus.kernels import (
     next_tokens,
     roll,
 )
-from leadsman.corpus.text import TextColumn, token_counts
+from leadsman.corpus.ngram_index import slot
+from leadsman.corpus.text import TextColumn
 from leadsman.corpus.unicode import tables
 
 Signatures = npt.NDArray[np.uint32]
@@ -99,6 +100,7 @@ def _sets(
 ) -> int:
     hashes = np.empty(n - 1 + BLOCK, dtype=np.uint64)
     spans = np.empty((BLOCK, 2), dtype=np.int64)
+    table = np.empty(BLOCK, dtype=np.uint64)
     filled = 0
     for document in range(offsets.size - 1):
         position, end = offsets[document], offsets[document + 1]
@@ -112,33 +114,67 @@ def _sets(
                 values[filled] = _whole(hashes, seen)
                 size = 1
             carried = carry_over(hashes, carried + count, n - 1)
-        part = values[filled : filled + size]
-        part.sort()
-        unique = 0
-        for i in range(size):
-            if unique == 0 or part[i] != part[unique - 1]:
-                part[unique] = part[i]
-                unique += 1
-        filled += unique
+        table = _room(table, size)
+        filled += _tabulate(values[filled : filled + size], table[: _places(size)])
         ends[document] = filled
     return filled
 
 
 @jit
-def jaccard(one: Hashes, two: Hashes) -> float:
-    """True Jaccard similarity of two sorted sets; 0 if both are empty."""
-    i, j, common = 0, 0, 0
-    while i < one.size and j < two.size:
-        if one[i] == two[j]:
-            common += 1
-            i += 1
-            j += 1
-        elif one[i] < two[j]:
-            i += 1
-        else:
-            j += 1
-    union = one.size + two.size - common
-    return common / union if union else 0.0
+def _places(size: int) -> int:
+    """Places of a hash table for ``size`` values: a power of two, at most half full."""
+    places = 8
+    while places < 2 * size:
+        places *= 2
+    return places
+
+
+@jit
+def _room(table: Hashes, size: int) -> Hashes:
+    """The table, or a larger one if ``size`` values need it."""
+    return table if table.size >= _places(size) else np.empty(_places(size), dtype=np.uint64)
+
+
+@jit
+def _tabulate(values: Hashes, table: Hashes) -> int:
+    """Put values into an empty table, and the distinct ones to the front; return how many.
+
+    0 stands for a free place; the one value in 2^64 that is 0 is taken for 1.
+    """
+    table[:] = np.uint64(0)
+    distinct = 0
+    for i in range(values.size):
+        value = max(values[i], np.uint64(1))
+        place = slot(table, value)
+        values[distinct] = value
+        distinct += table[place] != value
+        table[place] = value
+    return distinct
+
+
+@jit
+def jaccard(one: Hashes, table: Hashes, size: int, threshold: float) -> float:
+    """True Jaccard similarity of two sets, or 0 if it is below ``threshold``.
+
+    Args:
+        one: the first set, no value twice.
+        table: the second, as :func:`_tabulate` leaves it, of ``size`` values.
+        threshold: where the first has too many values that the second has not, the search ends.
+    """
+    both = one.size + size
+    if both == 0 or min(one.size, size) < threshold * max(one.size, size):
+        return 0.0
+    # |A & B| / (|A| + |B| - |A & B|) >= t needs |A & B| >= t (|A| + |B|) / (1 + t); one less is
+    # asked for, so that rounding decides nothing.
+    allowed = one.size - (int(threshold * both / (1.0 + threshold)) - 1)
+    missing = 0
+    for value in one:
+        missing += table[slot(table, value)] != value
+        if missing > allowed:
+            return 0.0
+    common = one.size - missing
+    similarity = common / (both - common)
+    return similarity if similarity >= threshold else 0.0
 
 
 @jit
@@ -196,7 +232,7 @@ def keep_first(
 
     Args:
         limits: where each cluster's members begin, and the end of the last, shape (clusters + 1,).
-        values: shingle sets, one after the other, each sorted.
+        values: shingle sets, one after the other.
         ends: where each member's set ends in ``values``, shape (m + 1,), 0 first.
         signatures: of the members, shape (m, k).
         threshold: least true Jaccard similarity to the kept document.
@@ -206,34 +242,30 @@ def keep_first(
     """
     kept = np.empty(np.max(limits[1:] - limits[:-1]), dtype=np.int64)
     agreement = np.empty_like(kept)
+    table = np.empty(BLOCK, dtype=np.uint64)
     for cluster in range(limits.size - 1):
         count = 0
         for member in range(limits[cluster], limits[cluster + 1]):
-            for i in range(count):
-                agreement[i] = _agreement(signatures[kept[i]], signatures[member])
             kept_of[member] = -1
             similarity[member] = 0.0
+            for i in range(count):
+                agreement[i] = _agreement(signatures[kept[i]], signatures[member])
+            own = values[ends[member] : ends[member + 1]]
+            if count:
+                table = _room(table, own.size)
+                _tabulate(own, table[: _places(own.size)])
             for _ in range(min(count, max_checks)):
                 best = np.argmax(agreement[:count])
                 agreement[best] = -1
-                value = _near(values, ends, kept[best], member, threshold)
-                if value >= threshold:
+                other = values[ends[kept[best]] : ends[kept[best] + 1]]
+                value = jaccard(other, table[: _places(own.size)], own.size, threshold)
+                if value > 0:
                     kept_of[member] = kept[best]
                     similarity[member] = value
                     break
             if kept_of[member] < 0:
                 kept[count] = member
                 count += 1
-
-
-@jit
-def _near(values: Hashes, ends: Ints, one: int, two: int, threshold: float) -> float:
-    """Jaccard similarity of two members, or 0 if their sizes rule ``threshold`` out."""
-    first = values[ends[one] : ends[one + 1]]
-    second = values[ends[two] : ends[two + 1]]
-    if min(first.size, second.size) < threshold * max(first.size, second.size):
-        return 0.0
-    return jaccard(first, second)
 
 
 def permutations(size: int, *, seed: int) -> tuple[Signatures, Signatures]:
@@ -266,8 +298,9 @@ def sign(column: TextColumn, *, n: int, a: Signatures, b: Signatures, out: Signa
 
 
 def shingle_sets(column: TextColumn, *, n: int) -> tuple[Hashes, Ints]:
-    """Sorted shingle sets of the documents, one after the other, and where each ends."""
-    values = np.empty(int(token_counts(column).sum()) + 1, np.uint64)
+    """Shingle sets of the documents, one after the other, and where each ends."""
+    # A token has at least one byte. Pages that nothing is written to take no memory.
+    values = np.empty(int(column.lengths.sum()) + 1, np.uint64)
     ends = np.empty(len(column), np.int64)
     filled = _sets(column.data, column.offsets, *tables(), n, values, ends)
     return values[:filled], ends

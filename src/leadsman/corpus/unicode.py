@@ -67,14 +67,32 @@ def tables(unit: Unit = "word") -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.i
     """
     if unit == "character":
         return _character_tables()
-    classes = np.full(sys.maxunicode + 1, SYMBOL, dtype=np.uint8)
-    lower = np.arange(sys.maxunicode + 1, dtype=np.int32)
     # Beyond these planes nothing is assigned but private use and the variation selectors.
-    for code in [*range(0x33480), *range(0xE0100, 0xE01F0)]:
-        character = chr(code)
-        classes[code] = character_class(character)
-        lower[code] = ord(lower_case(character))
+    codes = np.array([*range(0x33480), *range(0xE0100, 0xE01F0)])
+    characters = list(map(chr, codes.tolist()))
+    lower = np.arange(sys.maxunicode + 1, dtype=np.int32)
+    lower[codes] = [ord(small[0]) for small in map(str.lower, characters)]
+    classes = np.full(sys.maxunicode + 1, SYMBOL, dtype=np.uint8)
+    classes[codes] = _classes(characters)
     return classes, lower
+
+
+def _classes(characters: list[str]) -> npt.NDArray[np.uint8]:
+    """:func:`character_class` of many characters, in a tenth of the time of one by one."""
+    codes = np.array([ord(character) for character in characters])
+    decimal, word, space = (
+        np.fromiter(map(test, characters), np.bool_, len(characters))
+        for test in (str.isdecimal, str.isalnum, str.isspace)
+    )
+    mark = np.array([name[0] == "M" for name in map(unicodedata.category, characters)])
+    mark |= np.isin(codes, [ord(joiner) for joiner in _JOINERS])
+    word |= codes == ord("_")
+    single = np.zeros(len(codes), np.bool_)
+    for low, high in _WITHOUT_SPACES:
+        single |= (codes >= low) & (codes <= high)
+    kinds = [(space, SPACE), (mark, MARK), (~word, SYMBOL), (single & ~decimal, SINGLE)]
+    chosen = np.select([test for test, _ in kinds], [kind for _, kind in kinds], WORD)
+    return chosen.astype(np.uint8)
 
 
 def _character_tables() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32]]:

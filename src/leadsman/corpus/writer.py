@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from leadsman.corpus._memory import release
 from leadsman.corpus.corpus import FORMAT, MANIFEST, Corpus, Extent, Shard
 from leadsman.corpus.text import TextColumn
 from leadsman.errors import InputError
@@ -242,6 +243,7 @@ class _OpenShard:
         self._flush()
         self._wait()
         self._writer.close()
+        release()
         return self._buffer.getbuffer()
 
     def _flush(self) -> None:
@@ -255,6 +257,7 @@ class _OpenShard:
         if self._encoding is not None:
             self._encoding.result()
             self._encoding = None
+            # After each row group: several shards are often written at once.
             pa.default_memory_pool().release_unused()
 
 
