@@ -4,7 +4,7 @@ from leadsman.cli.main import app
 from leadsman.corpus import write_corpus
 from leadsman.runs import Mixture
 from leadsman.testing.mixers import _documents
-from leadsman.train.files import RecipeFile
+from leadsman.train.files.schema import RecipeFile
 
 
 def test_the_command_ends_in_weights_a_recipe_file_takes(tmp_path):

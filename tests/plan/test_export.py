@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from leadsman.errors import InputError, MethodError
-from leadsman.plan.export import TOOLS, export_recipe, model_config, read_chosen
-from leadsman.plan.export_common import Rates
+from leadsman.plan.export import TOOLS, export_recipe, read_chosen
+from leadsman.plan.export.common import Rates
 from leadsman.runs import Mixture, ModelShape, Recipe, Schedule
 
 SCHEMAS = Path(__file__).parent / "export_schemas.json"
@@ -53,13 +53,6 @@ def test_recipe_and_config_go_with_every_export(recipe, tmp_path, tool):
     assert "drawn by the tool" in notes
 
 
-def test_config_is_what_training_writes(recipe):
-    from leadsman.train.hf import hf_config
-
-    written = hf_config(recipe.shape)
-    assert {key: written[key] for key in model_config(recipe)} == model_config(recipe)
-
-
 def test_rates_are_those_of_training(recipe):
     """The table of the exports against the groups the training loop makes."""
     from leadsman.train.model import Decoder
@@ -78,9 +71,9 @@ def test_rates_are_those_of_training(recipe):
 
 
 def script_of():
-    from leadsman.plan import export_hf_script
+    from leadsman.plan.export import hf_script
 
-    return export_hf_script
+    return hf_script
 
 
 @pytest.mark.parametrize("name", ["wsd", "cosine", "constant"])
@@ -108,7 +101,7 @@ def test_groups_of_the_script_are_those_of_training(recipe):
             found[key] = found.get(key, 0) + size
         return found
 
-    model = LlamaForCausalLM(LlamaConfig(**model_config(recipe)))
+    model = LlamaForCausalLM(LlamaConfig(**recipe.shape.hf_config()))
     theirs = amounts(
         (group["lr"], group["weight_decay"], sum(each.numel() for each in group["params"]))
         for group in script_of().parameter_groups(model, recipe.to_dict())

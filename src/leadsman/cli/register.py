@@ -38,7 +38,7 @@ def add(
 ) -> None:
     """Register forecasts before their runs; of several about one run, the first stands."""
     from leadsman.runs import Ledger
-    from leadsman.runs.registered_read import read_forecasts
+    from leadsman.runs.register.read import read_forecasts
 
     book = Ledger(ledger).book
     for forecast in read_forecasts(file, run_id=run_id, y=y):

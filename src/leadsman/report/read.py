@@ -11,7 +11,7 @@ import polars as pl
 
 from leadsman.errors import InputError
 from leadsman.runs import ForecastScore, Ledger, TrackRecord
-from leadsman.runs.registered_chain import Fault
+from leadsman.runs.register.chain import Fault
 
 PLAN_FIELDS = ("y", "budget_flops", "chosen", "naive", "alternatives", "sounding_flops")
 CANDIDATE_COLUMNS = (

@@ -3,9 +3,9 @@
 from leadsman.runs.batches import BatchPlan
 from leadsman.runs.ledger import Ledger
 from leadsman.runs.recipe import MODEL_VERSION, Mixture, Packing, Recipe, Schedule
-from leadsman.runs.registered import ForecastScore, RegisteredForecast
-from leadsman.runs.registered_book import ForecastBook
-from leadsman.runs.registered_record import TrackRecord
+from leadsman.runs.register.book import ForecastBook
+from leadsman.runs.register.forecast import ForecastScore, RegisteredForecast
+from leadsman.runs.register.record import TrackRecord
 from leadsman.runs.run import Run, RunStatus
 from leadsman.runs.shape import ModelShape
 

@@ -3,7 +3,7 @@
     LEDGER/runs/RUN_ID/run.json        written last: a run without it does not exist
                        curve.parquet   step, tokens, loss (nats per token), lr
                        scores.parquet  per-item results, where an evaluator kept them
-           registry/                   forecasts and scores (:mod:`leadsman.runs.registered_book`)
+           registry/                   forecasts and scores (:mod:`leadsman.runs.register.book`)
 
 Every file is written under a temporary name and renamed (:mod:`leadsman.files`), so a
 process killed at any moment leaves either the whole run or none of it.
@@ -21,8 +21,8 @@ import polars as pl
 
 from leadsman.errors import InputError
 from leadsman.files import Directory
-from leadsman.runs.registered import ForecastScore, RegisteredForecast
-from leadsman.runs.registered_book import ForecastBook
+from leadsman.runs.register.book import ForecastBook
+from leadsman.runs.register.forecast import ForecastScore, RegisteredForecast
 from leadsman.runs.run import Run
 
 

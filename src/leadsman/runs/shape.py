@@ -10,8 +10,12 @@ projection is counted.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from leadsman.errors import InputError
+
+ROPE_THETA = 10_000.0
+NORM_EPS = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,3 +108,24 @@ class ModelShape:
     def train_flops_per_token(self) -> float:
         """FLOPs of forward and backward pass for one token."""
         return 3 * self.forward_flops_per_token
+
+    def hf_config(self) -> dict[str, Any]:
+        """Fields of the Hugging Face ``config.json`` of this shape."""
+        return {
+            "architectures": ["LlamaForCausalLM"],
+            "model_type": "llama",
+            "hidden_size": self.width,
+            "intermediate_size": self.ffn_width,
+            "num_hidden_layers": self.layers,
+            "num_attention_heads": self.heads,
+            "num_key_value_heads": self.kv_heads,
+            "head_dim": self.head_width,
+            "vocab_size": self.vocab_size,
+            "max_position_embeddings": self.seq_len,
+            "rms_norm_eps": NORM_EPS,
+            "rope_theta": ROPE_THETA,
+            "hidden_act": "silu",
+            "attention_bias": False,
+            "mlp_bias": False,
+            "tie_word_embeddings": self.tie_embeddings,
+        }

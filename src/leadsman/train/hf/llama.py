@@ -15,30 +15,13 @@ from torch import Tensor
 
 from leadsman.errors import InputError
 from leadsman.runs import ModelShape
-from leadsman.train.model import NORM_EPS, ROPE_THETA, Decoder
+from leadsman.runs.shape import NORM_EPS, ROPE_THETA
+from leadsman.train.model import Decoder
 
 
 def hf_config(shape: ModelShape) -> dict[str, Any]:
-    """Fields of a ``LlamaConfig`` for a shape."""
-    return {
-        "architectures": ["LlamaForCausalLM"],
-        "model_type": "llama",
-        "hidden_size": shape.width,
-        "intermediate_size": shape.ffn_width,
-        "num_hidden_layers": shape.layers,
-        "num_attention_heads": shape.heads,
-        "num_key_value_heads": shape.kv_heads,
-        "head_dim": shape.head_width,
-        "vocab_size": shape.vocab_size,
-        "max_position_embeddings": shape.seq_len,
-        "rms_norm_eps": NORM_EPS,
-        "rope_theta": ROPE_THETA,
-        "hidden_act": "silu",
-        "attention_bias": False,
-        "mlp_bias": False,
-        "tie_word_embeddings": shape.tie_embeddings,
-        "torch_dtype": "float32",
-    }
+    """Fields of a ``LlamaConfig`` for a shape, weights in float32."""
+    return shape.hf_config() | {"torch_dtype": "float32"}
 
 
 def shape_from_config(config: Mapping[str, Any], *, file: str | Path | None = None) -> ModelShape:

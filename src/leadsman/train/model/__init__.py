@@ -2,8 +2,6 @@
 
 from leadsman.train.model.decoder import Block, Decoder
 from leadsman.train.model.layers import (
-    NORM_EPS,
-    ROPE_THETA,
     attention,
     embed,
     linear,
@@ -14,8 +12,6 @@ from leadsman.train.model.layers import (
 )
 
 __all__ = [
-    "NORM_EPS",
-    "ROPE_THETA",
     "Block",
     "Decoder",
     "attention",

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-ROPE_THETA = 10_000.0
-NORM_EPS = 1e-6
+from leadsman.runs.shape import NORM_EPS, ROPE_THETA
+
 PLAIN_ATTENTION_SEQ_LEN = 512
 
 

@@ -1,6 +1,6 @@
 """The register of a ledger: forecasts written down before their runs, scores after.
 
-Both are entries of one chain (:mod:`leadsman.runs.registered_chain`). Of several forecasts about
+Both are entries of one chain (:mod:`leadsman.runs.register.chain`). Of several forecasts about
 one run, the first stands. A score is written once, when the run's result is there; the result it
 was given is part of the entry, so a run that is changed afterwards shows too.
 """
@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from leadsman.errors import InputError
-from leadsman.runs.registered import ForecastScore, RegisteredForecast
-from leadsman.runs.registered_chain import Chain, Entry, Fault
-from leadsman.runs.registered_record import TrackRecord
+from leadsman.runs.register.chain import Chain, Entry, Fault
+from leadsman.runs.register.forecast import ForecastScore, RegisteredForecast
+from leadsman.runs.register.record import TrackRecord
 from leadsman.runs.run import Run
 
 if TYPE_CHECKING:

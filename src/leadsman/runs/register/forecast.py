@@ -1,6 +1,6 @@
 """A forecast as it is written down before its run, and its score after.
 
-Where they are kept: :mod:`leadsman.runs.registered_book`.
+Where they are kept: :mod:`leadsman.runs.register.book`.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from leadsman.plan.export_common import BETAS, EPS, Exported, Rates, sequences, warmup_steps
+from leadsman.plan.export.common import BETAS, EPS, Exported, Rates, sequences, warmup_steps
 from leadsman.runs import Recipe
 
 

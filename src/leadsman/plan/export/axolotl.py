@@ -6,8 +6,8 @@ from typing import Any
 
 import yaml
 
-from leadsman.plan.export_common import BETAS, EPS, Exported, Rates, sequences, warmup_steps
-from leadsman.plan.export_common import decay_steps as steps_of_decay
+from leadsman.plan.export.common import BETAS, EPS, Exported, Rates, sequences, warmup_steps
+from leadsman.plan.export.common import decay_steps as steps_of_decay
 from leadsman.runs import Recipe
 
 SCHEDULES = {"wsd": "warmup_stable_decay", "cosine": "cosine", "constant": "constant_with_warmup"}

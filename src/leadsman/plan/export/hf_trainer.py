@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from importlib.resources import files as resources
 
-from leadsman.plan.export_common import BETAS, EPS, Exported, sequences, warmup_steps
+from leadsman.plan.export.common import BETAS, EPS, Exported, sequences, warmup_steps
 from leadsman.runs import Recipe
 
 SCHEDULES = {"wsd": "warmup_stable_decay", "cosine": "cosine", "constant": "constant_with_warmup"}
@@ -40,7 +40,7 @@ def hf_trainer_files(recipe: Recipe) -> Exported:
         "remove_unused_columns": False,
         "dataloader_drop_last": True,
     }
-    script = resources("leadsman.plan").joinpath("export_hf_script.py").read_text(encoding="utf-8")
+    script = resources("leadsman.plan.export").joinpath("hf_script.py").read_text(encoding="utf-8")
     notes = [
         "    pip install torch transformers accelerate safetensors numpy",
         "    python train.py                       # all of it",

@@ -15,15 +15,14 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from leadsman.errors import InputError
 from leadsman.files import Directory
-from leadsman.plan.export_axolotl import axolotl_files
-from leadsman.plan.export_common import Exported, refuse_unknown
-from leadsman.plan.export_hf_trainer import hf_trainer_files
-from leadsman.plan.export_litgpt import litgpt_files
-from leadsman.plan.export_torchtitan import torchtitan_files
+from leadsman.plan.export.axolotl import axolotl_files
+from leadsman.plan.export.common import Exported, refuse_unknown
+from leadsman.plan.export.hf_trainer import hf_trainer_files
+from leadsman.plan.export.litgpt import litgpt_files
+from leadsman.plan.export.torchtitan import torchtitan_files
 from leadsman.runs import Recipe
 
 TOOLS: dict[str, Callable[[Recipe], Exported]] = {
@@ -106,7 +105,7 @@ def export_recipe(chosen: Chosen, tool: str, out: Path, *, weights: bool = True)
     exported = TOOLS[tool](chosen.recipe)
     files: dict[str, bytes] = {name: text.encode() for name, text in exported.files.items()}
     files["recipe.json"] = json.dumps(chosen.recipe.to_dict(), indent=1).encode()
-    files["model/config.json"] = json.dumps(model_config(chosen.recipe), indent=1).encode()
+    files["model/config.json"] = json.dumps(chosen.recipe.shape.hf_config(), indent=1).encode()
     if chosen.work is not None:
         files |= _of_project(chosen)
     notes = _notes(tool, exported.notes, chosen, weights=weights)
@@ -118,29 +117,6 @@ def export_recipe(chosen: Chosen, tool: str, out: Path, *, weights: bool = True)
         _write_weights(chosen.recipe, out / "model")
         files["model/model.safetensors"] = b""
     return [out / name for name in sorted(files)]
-
-
-def model_config(recipe: Recipe) -> dict[str, Any]:
-    """Fields of the Hugging Face ``config.json``; needs no torch."""
-    shape = recipe.shape
-    return {
-        "architectures": ["LlamaForCausalLM"],
-        "model_type": "llama",
-        "hidden_size": shape.width,
-        "intermediate_size": shape.ffn_width,
-        "num_hidden_layers": shape.layers,
-        "num_attention_heads": shape.heads,
-        "num_key_value_heads": shape.kv_heads,
-        "head_dim": shape.head_width,
-        "vocab_size": shape.vocab_size,
-        "max_position_embeddings": shape.seq_len,
-        "rms_norm_eps": 1e-6,
-        "rope_theta": 10_000.0,
-        "hidden_act": "silu",
-        "attention_bias": False,
-        "mlp_bias": False,
-        "tie_word_embeddings": shape.tie_embeddings,
-    }
 
 
 def _of_project(chosen: Chosen) -> dict[str, bytes]:

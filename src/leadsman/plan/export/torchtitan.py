@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from importlib.resources import files as resources
 
-from leadsman.plan.export_common import Exported
+from leadsman.plan.export.common import Exported
 from leadsman.runs import Recipe
 
 
 def torchtitan_files(recipe: Recipe) -> Exported:
     """``leadsman_recipe.py``, a config registry with the one config ``recipe``."""
-    place = resources("leadsman.plan").joinpath("export_torchtitan_config.py")
+    place = resources("leadsman.plan.export").joinpath("torchtitan_config.py")
     notes = [
         "    pip install torchtitan",
         "    PYTHONPATH=. torchrun --nproc_per_node=8 -m torchtitan.train \\",

@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 
 from leadsman.errors import InputError
-from leadsman.runs.registered import LEVELS, RegisteredForecast
+from leadsman.runs.register.forecast import LEVELS, RegisteredForecast
 
 TABLES: dict[str, Callable[[Path], pl.DataFrame]] = {
     ".csv": pl.read_csv,

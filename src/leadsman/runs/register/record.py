@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 
-from leadsman.runs.registered import LEVELS, ForecastScore
+from leadsman.runs.register.forecast import LEVELS, ForecastScore
 
 
 @dataclass(frozen=True, kw_only=True)

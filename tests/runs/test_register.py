@@ -14,7 +14,7 @@ import pytest
 from leadsman.errors import InputError
 from leadsman.files import Directory
 from leadsman.runs import Ledger, RegisteredForecast, Run, TrackRecord
-from leadsman.runs.registered_chain import GENESIS, Chain
+from leadsman.runs.register.chain import GENESIS, Chain
 
 
 def forecast(run_id: str, centre: float = 1.0, spread: float = 0.01) -> RegisteredForecast:
