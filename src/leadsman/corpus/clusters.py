@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from leadsman.corpus import minhash
-from leadsman.corpus._memory import forget
+from leadsman.corpus._memory import forget, read_rows
 from leadsman.corpus.corpus import Corpus
 from leadsman.corpus.job import Job
 from leadsman.corpus.key_ranges import by_key_range
@@ -44,6 +44,8 @@ def cluster_roots(job: Job, bands: int, documents: int, parts: int) -> Ints:
         for numbers, values in by_key_range(stored):
             order = np.argsort(values, kind="stable")
             minhash.unite_equal(parent, values[order], numbers[order])
+        for mapped in (*keys, *rows):
+            forget(mapped)
     # A parent is smaller than its child, so following upwards from the left ends at the root.
     while True:
         above = parent[parent]
@@ -128,7 +130,6 @@ def _verify(
     gone = local >= 0
     kept_of[members[gone]] = members[local[gone]]
     jaccard[members[gone]] = similarity[gone]
-    sets.forget()
 
 
 def spill(corpus: Corpus, clustered: Mask, same: Mask, job: Job, *, n: int, engine: Engine) -> None:
@@ -198,13 +199,11 @@ class _Sets:
 
     def of(self, documents: Ints) -> tuple[npt.NDArray[np.uint64], Ints]:
         """Sets of documents, one after the other, and where each ends (0 first)."""
-        pieces = [self._values[part][begin:end] for part, begin, end in self._places(documents)]
+        pieces = [
+            read_rows(self._values[part], begin, end)
+            for part, begin, end in self._places(documents)
+        ]
         return np.concatenate(pieces), np.cumsum([0, *(len(piece) for piece in pieces)])
-
-    def forget(self) -> None:
-        """Let go of what was read; it would count as memory of this process."""
-        for mapped in [*self._values.values(), *self._signatures.values()]:
-            forget(mapped)
 
     def _places(self, documents: Ints) -> Iterator[tuple[int, int, int]]:
         at = np.searchsorted(self._members, documents)
@@ -219,4 +218,5 @@ class _Sets:
         for part in np.unique(parts).tolist():
             here = parts == part
             found[here] = self._signatures[part][rows[here]]
+            forget(self._signatures[part])
         return found
