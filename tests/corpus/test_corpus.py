@@ -3,7 +3,7 @@ import json
 import pyarrow as pa
 import pytest
 
-from leadsman.corpus import Corpus, Extent, Source, write_corpus
+from leadsman.corpus import Corpus, Extent, Source, deduplicate, write_corpus
 from leadsman.errors import InputError
 from leadsman.files import Directory
 
@@ -154,3 +154,14 @@ def test_a_source_says_how_much_of_it_can_be_read(tmp_path):
         Source("s", corpus, declared_bytes=10)
     with pytest.raises(InputError, match="price"):
         Source("s", corpus, price=-1.0)
+
+
+def test_a_corpus_just_written_and_one_opened_give_the_same_bytes(tmp_path):
+    rows = [{**row, "z": "1", "author": "a"} for row in ROWS]
+    written = write_corpus(tmp_path / "c", rows)
+    opened = Corpus.open(tmp_path / "c")
+    assert list(written.schema) == list(opened.schema) == ["id", "text", "source", "author", "z"]
+    for name, corpus in (("one", written), ("two", opened)):
+        deduplicate(corpus, tmp_path / name, method="exact")
+    first, second = (tmp_path / name / "shard-00000.parquet" for name in ("one", "two"))
+    assert first.read_bytes() == second.read_bytes()

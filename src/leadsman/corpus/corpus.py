@@ -30,6 +30,7 @@ from leadsman.files import Directory
 
 MANIFEST = "manifest.json"
 FORMAT = "leadsman-corpus-1"
+CORE_COLUMNS = ("id", "text", "source")
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,8 @@ class Corpus:
 
     Attributes:
         location: path or URL.
-        schema: Arrow type of each column, by name, as text.
+        schema: Arrow type of each column, by name, as text; ``id``, ``text``, ``source``, then the
+            others by name.
         shards: its files, in order.
         job: fingerprint of the work that made it; empty if it was simply written.
     """
@@ -100,6 +102,12 @@ class Corpus:
     schema: Mapping[str, str]
     shards: tuple[Shard, ...]
     job: str = ""
+
+    def __post_init__(self) -> None:
+        # What is written from a corpus must not depend on whether it was opened or just made.
+        first = [name for name in CORE_COLUMNS if name in self.schema]
+        names = [*first, *sorted(set(self.schema) - set(first))]
+        object.__setattr__(self, "schema", {name: self.schema[name] for name in names})
 
     @classmethod
     def open(cls, path: str | Path) -> Corpus:
