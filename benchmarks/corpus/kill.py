@@ -3,9 +3,9 @@
     python benchmarks/corpus/kill.py large.jsonl --megabytes 1000 --out benchmarks/corpus/results
 
 The job is ``leadsman dedup`` from JSON lines. It is started, killed with SIGKILL after a random
-time (uniform up to half of what the undisturbed run took, seeded), and started again, twenty
-times; then it may end. All files of the result are compared by SHA-256, but ``report.json``,
-which names its directory.
+time (uniform up to half of what the undisturbed run took, seeded), and started again, until it has
+been killed twenty times. Whenever it comes to its end, and after the last kill, all files of the
+result are compared by SHA-256 (but ``report.json``, which names its directory), and it begins anew.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import hashlib
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -43,18 +44,22 @@ def main() -> None:
         begin = time.monotonic()
         subprocess.run(job(raw, place / "whole"), check=True, stdout=subprocess.DEVNULL)
         undisturbed = time.monotonic() - begin
+        whole = tree(place / "whole")
         generator = random.Random(arguments.seed)
-        stages = []
-        for _ in range(KILLS):
+        stages: list[str] = []
+        same: list[bool] = []
+        while len(stages) < KILLS:
             process = subprocess.Popen(job(raw, place / "out"), stdout=subprocess.DEVNULL)
             try:
                 process.wait(generator.uniform(0, 0.5 * undisturbed))
             except subprocess.TimeoutExpired:
                 process.send_signal(signal.SIGKILL)
-            process.wait()
-            stages.append(stage(place))
+                process.wait()
+                stages.append(stage(place))
+            else:
+                same.append(compared(place, whole))
         subprocess.run(job(raw, place / "out"), check=True, stdout=subprocess.DEVNULL)
-        one, two = tree(place / "whole"), tree(place / "out")
+        same.append(compared(place, whole))
     result = {
         "machine": machine("leadsman", "numba", "pyarrow"),
         "load": os.getloadavg()[0],
@@ -62,13 +67,15 @@ def main() -> None:
         "seed": arguments.seed,
         "undisturbed_seconds": undisturbed,
         "killed_while": {name: stages.count(name) for name in sorted(set(stages))},
-        "files": len(one),
-        "identical": one == two,
+        "files": len(whole),
+        "kills": len(stages),
+        "results_compared": len(same),
+        "identical": all(same),
     }
     arguments.out.mkdir(parents=True, exist_ok=True)
     (arguments.out / "kill.json").write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps(result, indent=1))
-    if one != two:
+    if not all(same):
         raise SystemExit("the results differ")
 
 
@@ -81,6 +88,14 @@ def head(text: Path, out: Path, size: float) -> int:
                 break
             written += file.write(line)
     return written
+
+
+def compared(place: Path, whole: dict[str, str]) -> bool:
+    """Whether what the job left is what the undisturbed one left; clears the place."""
+    same = tree(place / "out") == whole
+    for name in ("out", "out.inputs"):
+        shutil.rmtree(place / name, ignore_errors=True)
+    return same
 
 
 def job(raw: Path, out: Path) -> list[str]:
