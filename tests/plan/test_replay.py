@@ -28,6 +28,7 @@ def mean_regrets(tasks):
     return {rule: float(np.mean([row[rule] for row in rows])) for rule in rows[0]}, len(rows)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_size_length_and_corpus_on_gadre():
     found, count = mean_regrets(replay().gadre("openlm"))
