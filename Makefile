@@ -13,7 +13,7 @@ setup: $(STAMP)
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-	  --constraint constraints.txt --editable '.[train,ot,readers,ray,dev]'
+	  --constraint constraints.txt --editable '.[train,ot,readers,language,ray,dev]'
 	touch $(STAMP)
 
 demo: setup

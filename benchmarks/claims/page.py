@@ -126,7 +126,8 @@ def memory(result: dict[str, Any]) -> str:
         "",
         "Optimizer state against AdamW's two moments (float32), from the methods' formulas, which "
         "the tests hold to the bytes of real tensors. GaLore's paper tells 65.5 % less state at "
-        "7B; SLTrain's tells the parameters in brackets.",
+        "7B. The parameters in brackets are SLTrain's and low-rank's as remembered from SLTrain's "
+        "paper, not yet checked against it.",
         "",
         "| model | rank | GaLore state | DCT state | SLTrain params | low-rank params |",
         "|---|---|---|---|---|---|",

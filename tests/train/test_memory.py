@@ -10,6 +10,8 @@ from dataclasses import replace
 
 import pytest
 import torch
+from benchmarks.claims.memory import LLAMA
+from benchmarks.claims.memory import llama as shape_of
 
 from leadsman.registry import method
 from leadsman.runs import Mixture, ModelShape, Recipe
@@ -20,28 +22,9 @@ from leadsman.train.memory import state_bytes, weight_bytes
 from leadsman.train.model import Decoder
 from leadsman.train.parametrization import initialize
 
-LLAMA = {
-    "60M": (512, 1376, 8, 8, 128),
-    "130M": (768, 2048, 12, 12, 256),
-    "350M": (1024, 2736, 24, 16, 256),
-    "1B": (2048, 5461, 24, 32, 512),
-    "7B": (4096, 11_008, 32, 32, 1024),
-}
-
 
 def llama(size: str) -> tuple[ModelShape, int]:
-    width, ffn, layers, heads, rank = LLAMA[size]
-    shape = ModelShape(
-        layers=layers,
-        width=width,
-        heads=heads,
-        kv_heads=heads,
-        ffn_width=ffn,
-        vocab_size=32_000,
-        seq_len=256,
-        tie_embeddings=False,
-    )
-    return shape, rank
+    return shape_of(size), LLAMA[size][-1]
 
 
 def stepped(shape: ModelShape, optimizer: str, methods: dict) -> tuple[Decoder, int]:
