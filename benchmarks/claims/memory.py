@@ -116,7 +116,7 @@ def train(name: str, shape: ModelShape) -> dict[str, Any]:
     """Three steps, and the bytes of weights and optimizer state then."""
     import torch
 
-    from leadsman.train.loop import build_optimizer, run_methods
+    from leadsman.train.build import build_optimizer, run_methods
     from leadsman.train.memory import state_bytes, weight_bytes
     from leadsman.train.model import Decoder
     from leadsman.train.parametrization import initialize
