@@ -50,7 +50,8 @@ def forecast(
         str | None,
         typer.Option(
             "--group",
-            help="Column that splits runs into series; exponents are shared where that forecasts better.",
+            help="Column that splits runs into series; exponents are shared where that "
+            "forecasts better.",
         ),
     ] = None,
     score: Annotated[
