@@ -194,10 +194,11 @@ def dclm() -> Iterator[Task]:
     names = [n for n in truth["Dataset"] if n in set(middle.drop_nulls("Core")["Dataset"])]
     y = np.array([truth.filter(pl.col("Dataset") == n)["Core"][0] for n in names])
     cheap = [
-        part.drop_nulls("Core").select(name="Dataset", size=pl.lit(label), y=-pl.col("Core"))
-        for label, part in (("1.4B", middle), ("412M", tiny))
+        part.drop_nulls("Core").select("params", name="Dataset", y=-pl.col("Core"))
+        for part in (middle, tiny)
     ]
-    belief = QualityBelief(pl.concat(cheap))
+    belief = QualityBelief(pl.concat(cheap), at=float(large["params"][0]))
+    print(f"  reach {belief.reach}", file=sys.stderr)
     quality = belief.draws(pl.DataFrame({"name": names})).mean(axis=0)
     mean = np.array([middle.filter(pl.col("Dataset") == n)["Core"].mean() for n in names])
     rng = np.random.default_rng(0)

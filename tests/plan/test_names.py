@@ -13,18 +13,21 @@ def test_posterior_is_the_normal_closed_form():
     rng = np.random.default_rng(0)
     names = [f"d{k}" for k in range(30)]
     rows = [
-        {"name": name, "size": "small", "y": float(k + noise)}
+        {"name": name, "params": 1e8, "y": float(k + noise)}
         for k, name in enumerate(names)
         for noise in 2.0 * rng.standard_normal(3)
     ]
     belief = QualityBelief(pl.DataFrame(rows), worlds=20_000)
     frame = pl.DataFrame(rows).group_by("name").agg(pl.col("y").mean(), v=pl.col("y").var())
-    noise = frame["v"].median() / frame["y"].std() ** 2
+    # the variance of three repeats: a median of ln 4 on two degrees of freedom
+    noise = frame["v"].median() * 2 / np.log(4) / frame["y"].std() ** 2
     z = (frame["y"] - frame["y"].mean()) / frame["y"].std()
-    expected = dict(zip(frame["name"], z * (3 / noise) / (1 + 3 / noise), strict=True))
+    signal = 1 - noise / 3  # of the scatter of means, what noise does not take
+    shrunk = z / np.sqrt(signal) / (1 + noise / 3 / signal)
+    expected = dict(zip(frame["name"], shrunk, strict=True))
     draws = belief.draws(pl.DataFrame({"name": names}))
     assert belief.mean == pytest.approx([expected[name] for name in belief.names])
-    assert draws.std(axis=0) == pytest.approx(1 / np.sqrt(1 + 3 / noise), rel=0.03)
+    assert draws.std(axis=0) == pytest.approx(np.sqrt(1 - 1 / (1 + noise / 3 / signal)), rel=0.03)
 
 
 def test_choices_by_shrunk_quality_lose_less_than_by_the_best_single_result():
@@ -34,7 +37,7 @@ def test_choices_by_shrunk_quality_lose_less_than_by_the_best_single_result():
         rng = np.random.default_rng(seed)
         quality = rng.standard_normal(20)
         rows = [
-            {"name": f"d{k}", "size": "s", "y": float(quality[k] + 1.5 * rng.standard_normal())}
+            {"name": f"d{k}", "params": 1e8, "y": float(quality[k] + 1.5 * rng.standard_normal())}
             for k in range(20)
             for _ in range(1 if k % 2 else 5)
         ]
@@ -48,8 +51,33 @@ def test_choices_by_shrunk_quality_lose_less_than_by_the_best_single_result():
     assert ours < 0.75 * lucky
 
 
+def test_a_size_far_below_says_little_where_the_order_changes_with_size():
+    """Planted drift: neighbours in size agree by 0.9 a factor of e, the target is e above."""
+    lost, reaches = [], []
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        logs = np.array([-4.0, -3.5, 0.0, 1.0])
+        root = np.linalg.cholesky(np.exp(-np.abs(logs[:, None] - logs) / 3))
+        quality = root @ rng.standard_normal((4, 40))
+        rows = [
+            {"name": f"d{k}", "params": float(np.exp(18 + logs[j])), "y": quality[j, k]
+             + 0.4 * rng.standard_normal()}
+            for j in range(3) for k in range(40) for _ in range(2)
+        ]  # fmt: skip
+        names = pl.DataFrame({"name": [f"d{k}" for k in range(40)]})
+        belief = QualityBelief(pl.DataFrame(rows), at=float(np.exp(19)))
+        flat = pl.DataFrame(rows).group_by("name").agg(pl.col("y").mean()).sort("y")
+        ours = int(belief.draws(names).mean(axis=0).argmin())
+        all_alike = int(flat["name"][0][1:])
+        lost.append([quality[3, ours], quality[3, all_alike]] - quality[3].min())
+        reaches.append(belief.reach)
+    ours, all_alike = np.mean(lost, axis=0)
+    assert ours < 0.8 * all_alike
+    assert 1.5 < np.median(reaches) < 6
+
+
 def test_two_names_cannot_be_ranked():
-    runs = pl.DataFrame({"name": ["a", "b"], "size": ["s", "s"], "y": [1.0, 2.0]})
+    runs = pl.DataFrame({"name": ["a", "b"], "params": [1e8, 1e8], "y": [1.0, 2.0]})
     with pytest.raises(DesignError, match="at least three names"):
         QualityBelief(runs)
 
