@@ -29,10 +29,12 @@ class Block:
     Attributes:
         data: the lines, the last one perhaps without its newline.
         first_line: 1-based number of the first.
+        newlines: how many there are.
     """
 
     data: bytes
     first_line: int
+    newlines: int
 
 
 @dataclass(frozen=True)
@@ -95,8 +97,9 @@ class JsonLines:
             end = chunk.rfind(b"\n") + 1
             if end:
                 data = b"".join([*carried, chunk[:end]])
-                yield Block(data, line)
-                line += data.count(b"\n")
+                newlines = data.count(b"\n")
+                yield Block(data, line, newlines)
+                line += newlines
                 carried, held = [], 0
             carried.append(chunk[end:])
             held += len(chunk) - end
@@ -105,7 +108,7 @@ class JsonLines:
                 rejects.add(self.file, line, reason, carried[0][:1000])
                 carried, held, skipping = [], 0, True
         if data := b"".join(carried):
-            yield Block(data, line)
+            yield Block(data, line, data.count(b"\n"))
 
     def _probe(self, block: Block) -> pa.Schema:
         """The Arrow type of each field wanted, from the first line that holds anything."""
@@ -146,7 +149,7 @@ class JsonLines:
             table.validate(full=True)
         except (pa.ArrowException, OSError):
             return None
-        lines = block.data.count(b"\n") + (not block.data.endswith(b"\n"))
+        lines = block.newlines + (not block.data.endswith(b"\n"))
         if table.num_rows != lines or table["text"].null_count:
             return None
         columns = {name: _one_chunk(table[name]) for name in table.column_names}

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 SPACE, WORD, SYMBOL, SINGLE, MARK = range(5)
+Codes = npt.NDArray[np.int64]
 
 Unit = Literal["word", "character"]
 _WITHOUT_SPACES = (
@@ -73,18 +74,17 @@ def tables(unit: Unit = "word") -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.i
     lower = np.arange(sys.maxunicode + 1, dtype=np.int32)
     lower[codes] = [ord(small[0]) for small in map(str.lower, characters)]
     classes = np.full(sys.maxunicode + 1, SYMBOL, dtype=np.uint8)
-    classes[codes] = _classes(characters)
+    classes[codes] = _classes(codes, characters)
     return classes, lower
 
 
-def _classes(characters: list[str]) -> npt.NDArray[np.uint8]:
-    """:func:`character_class` of many characters, in a tenth of the time of one by one."""
-    codes = np.array([ord(character) for character in characters])
-    decimal, word, space = (
-        np.fromiter(map(test, characters), np.bool_, len(characters))
-        for test in (str.isdecimal, str.isalnum, str.isspace)
-    )
+def _classes(codes: Codes, characters: list[str]) -> npt.NDArray[np.uint8]:
+    """:func:`character_class` of many characters, in a twentieth of the time of one by one."""
     mark = np.array([name[0] == "M" for name in map(unicodedata.category, characters)])
+    array = np.array(characters)
+    decimal, word, space = (
+        test(array) for test in (np.char.isdecimal, np.char.isalnum, np.char.isspace)
+    )
     mark |= np.isin(codes, [ord(joiner) for joiner in _JOINERS])
     word |= codes == ord("_")
     single = np.zeros(len(codes), np.bool_)
