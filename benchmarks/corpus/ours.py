@@ -19,15 +19,15 @@ import pyarrow as pa
 from scipy import sparse
 
 from leadsman.corpus import Corpus, convert, decontaminate, deduplicate
-from leadsman.corpus.minhash import shingle_sets
-from leadsman.corpus.text import TextColumn, texts, tokens
+from leadsman.corpus.kernels.minhash import shingle_sets
+from leadsman.corpus.kernels.text import TextColumn, texts, tokens
 
 
 def dsir(raw: str, target: str, work: str, documents: str) -> dict[str, float]:
     """Read JSON lines, fit, weigh, resample, write."""
     # Here, so that the other jobs do not count its memory.
     from leadsman.select import Policy, select
-    from leadsman.select.dsir import DSIR
+    from leadsman.select.methods.dsir import DSIR
     from leadsman.select.scores import read_scores
 
     place = Path(work)

@@ -36,7 +36,7 @@ def run_sweep(
 
     from leadsman.cli.corpus import print_estimate
     from leadsman.cli.watch import TerminalWatcher
-    from leadsman.corpus.estimate import estimate
+    from leadsman.corpus.shards.estimate import estimate
     from leadsman.select.selection import MEMORY_PER_DOCUMENT
     from leadsman.select.sweep import sweep
     from leadsman.select.sweep.page import write_page

@@ -13,10 +13,10 @@ import pyarrow as pa
 
 from leadsman._version import __version__
 from leadsman.corpus.corpus import MANIFEST, Corpus
-from leadsman.corpus.readers import TEXT_SUFFIXES, files_state, read_source, source_name
-from leadsman.corpus.reading import MAX_DOCUMENT_BYTES
-from leadsman.corpus.rejects import Rejects
-from leadsman.corpus.writer import SHARD_BYTES, Compression, write_corpus
+from leadsman.corpus.readers.options import MAX_DOCUMENT_BYTES
+from leadsman.corpus.readers.rejects import Rejects
+from leadsman.corpus.readers.sources import TEXT_SUFFIXES, files_state, read_source, source_name
+from leadsman.corpus.shards.writer import SHARD_BYTES, Compression, write_corpus
 from leadsman.files import Directory
 
 
