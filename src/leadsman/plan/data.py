@@ -25,7 +25,7 @@ from leadsman.corpus import (
     deduplicate,
     write_corpus,
 )
-from leadsman.corpus.removal import RemovalReport
+from leadsman.corpus.dedup.removal import RemovalReport
 from leadsman.errors import InputError
 from leadsman.plan.project import Project, SelectionSpec, SourceSpec
 from leadsman.plan.workspace import Workspace
