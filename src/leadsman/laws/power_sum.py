@@ -150,11 +150,8 @@ class PowerSumLaw(Law):
                 f"learned from it; add runs whose {y} differs"
             )
         grids = self.shape_grid(x)
-        problems = [self._problem(x, log_y, rows, shape) for shape in grids]
-        starts = np.array(
-            list(itertools.product(*(self._starts(exponent) for exponent in self.exponents)))
-        )
-        optima = _search(problems, starts)
+        problems = [self.problem(x, log_y, rows, shape) for shape in grids]
+        optima = _search(problems, self.starting_exponents())
         best = int(np.argmin([optimum.value for optimum in optima]))
         return FittedPowerSum(self, y, x, grids, problems, optima, best, seed=seed)
 
@@ -167,14 +164,10 @@ class PowerSumLaw(Law):
         known = np.zeros(features.shape[:2]) if base is None else np.ascontiguousarray(base)
         return features, known, self.power(shape)
 
-    def _starts(self, exponent: Exponent) -> tuple[float, ...]:
-        lower, upper = (self.bounds or {}).get(exponent.name, (exponent.lower, exponent.upper))
-        inside = tuple(start for start in exponent.starts if lower <= start <= upper)
-        return inside or ((lower + upper) / 2,)
-
-    def _problem(
+    def problem(
         self, x: Mapping[str, Floats], log_y: Floats, weights: Floats, shape: tuple[float, ...]
     ) -> PowerSum:
+        """What is fitted: inputs and ``log_y`` (n,), row weights (n,), values of the shapes."""
         features, base, power = self.terms_at(x, shape)
         n_terms = features.shape[1]
         boxes = [
@@ -203,6 +196,15 @@ class PowerSumLaw(Law):
             ),
             prior_precision=np.concatenate([np.zeros(n_terms), precision]),
         )
+
+    def starting_exponents(self) -> Floats:
+        """Exponents the search starts from, shape (s, p)."""
+        return np.array(list(itertools.product(*(self._starts(each) for each in self.exponents))))
+
+    def _starts(self, exponent: Exponent) -> tuple[float, ...]:
+        lower, upper = (self.bounds or {}).get(exponent.name, (exponent.lower, exponent.upper))
+        inside = tuple(start for start in exponent.starts if lower <= start <= upper)
+        return inside or ((lower + upper) / 2,)
 
 
 def _search(problems: list[PowerSum], starts: Floats) -> list[Optimum]:
