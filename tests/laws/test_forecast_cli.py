@@ -113,3 +113,29 @@ def test_backtest_needs_tables(app, monkeypatch):
     result = CliRunner().invoke(app, ["backtest"])
     assert isinstance(result.exception, InputError)
     assert "LEADSMAN_DATASETS" in str(result.exception)
+
+
+def test_columns_of_no_known_name_are_listed_with_how_to_map_them(app, tables):
+    arguments = ["forecast", str(tables / "runs.csv"), "--at", str(tables / "points.csv")]
+    wrong = CliRunner().invoke(app, arguments)
+    assert isinstance(wrong.exception, InputError)
+    assert str(tables / "runs.csv") in str(wrong.exception)
+    assert "among N, D, loss; map yours with --x params=" in str(wrong.exception)
+
+
+@pytest.mark.parametrize(
+    ("values", "ticks"),
+    [
+        ([0.9, 1.1], [0.9, 0.95, 1.0, 1.05, 1.1]),
+        ([0.3, 4.0], [0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0]),
+        ([1e-3, 10.0], [1e-3, 1e-2, 1e-1, 1.0, 10.0]),
+    ],
+)
+def test_log_axes_are_labelled_with_whole_numbers(values, ticks):
+    import plotly.graph_objects as go
+
+    from leadsman.laws.plots import _ticks
+
+    figure = go.Figure()
+    figure.add_scatter(x=[1, 2], y=values)
+    assert _ticks(figure) == ticks

@@ -142,10 +142,22 @@ def test_few_runs_give_wide_intervals_and_say_why(count):
 
 
 def test_a_group_that_cannot_be_fitted_is_named():
-    tied = planted(mixture="b").filter(pl.col("tokens") == 20 * pl.col("params"))
-    runs = pl.concat([planted(), tied])
-    with pytest.raises(DesignError, match="mixture = 'b'"):
+    one_size = planted(mixture="b").filter(pl.col("params") == 4e5)
+    runs = pl.concat([planted(), one_size])
+    with pytest.raises(DesignError, match="mixture = 'b': chinchilla: params is 4e\\+05 in every"):
         forecast_runs(runs, FAR.with_columns(mixture=pl.lit("b")), group="mixture")
+
+
+def test_a_group_with_one_ratio_borrows_the_exponents_of_another():
+    tied = planted(mixture="b", shift=0.2, seed=1).filter(pl.col("tokens") == 20 * pl.col("params"))
+    asked = FAR.with_columns(mixture=pl.lit("b"))
+    with pytest.raises(DesignError):
+        forecast_runs(tied, asked, law="chinchilla")
+    forecast = forecast_runs(pl.concat([planted(), tied]), asked, group="mixture")
+    assert "/shared" in forecast.law
+    low, high = forecast.interval(0.95)[0]
+    assert low < TRUTH + 0.2 < high
+    assert forecast.quantile(0.5)[0] == pytest.approx(TRUTH + 0.2, rel=0.03)
 
 
 def test_clear_noise_is_covered_by_noise():

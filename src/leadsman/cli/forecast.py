@@ -47,7 +47,12 @@ def forecast(
     x: X = "",
     law: LawName = "auto",
     group: Annotated[
-        str | None, typer.Option("--group", help="Column that splits runs into series.")
+        str | None,
+        typer.Option(
+            "--group",
+            help="Column that splits runs into series; exponents are shared where that "
+            "forecasts better.",
+        ),
     ] = None,
     score: Annotated[
         bool | None,
@@ -214,11 +219,13 @@ def compare(
             f"{row['weight']:.2f}",
         )
     Console().print(view)
+    typer.echo("Way of fitting: d is the width of the Huber loss on log residuals; runs weigh as")
+    typer.echo("compute to the power g. Weight: the share in a combined forecast.")
 
 
 def _read(path: Path, x: str, y: str | None) -> tuple[pl.DataFrame, list[str]]:
     """A table with canonical column names, every cell that will be read checked."""
-    from leadsman.laws.table import check_cells, column, near_misses, read_table
+    from leadsman.laws.table import check_cells, column, near_misses, no_inputs, read_table
 
     rename, inputs = {}, []
     for part in filter(None, (each.strip() for each in x.split(","))):
@@ -228,6 +235,8 @@ def _read(path: Path, x: str, y: str | None) -> tuple[pl.DataFrame, list[str]]:
     table = read_table(path, rename=rename)
     for name in inputs:
         column(table, name, file=path)
+    if not inputs and not {"flops", "params", "tokens", "step"} & set(table.columns):
+        raise InputError(no_inputs(table), file=path)
     if y is not None:
         values = column(table, y, positive=False, file=path)
         if not 0 <= values.min() <= values.max() <= 1:  # a score may be 0, a loss may not

@@ -21,8 +21,9 @@ from leadsman.laws.calibration import ErrorModel, Origin, Parts, bundled_model
 from leadsman.laws.competition import (
     INPUTS,
     Block,
-    Candidate,
     Evidence,
+    RunTable,
+    Sharing,
     competing,
     compute_of,
     gather,
@@ -33,7 +34,6 @@ from leadsman.laws.competition import (
 from leadsman.laws.forecast import Forecast
 from leadsman.laws.score_results import ScoreTest, recognise, without_sampling
 from leadsman.laws.screening import point_doubts, ratio_doubts, screen
-from leadsman.laws.table import column
 
 
 def forecast_runs(
@@ -58,7 +58,8 @@ def forecast_runs(
         x: inputs laws may read; by default every known column that varies.
         law: ``auto``, or names of laws to compete.
         group: column that splits the runs into series with parameters of their own (mixtures,
-            data sets); competition and calibration are shared between them.
+            data sets); competition and calibration are shared between them, and fits whose
+            exponents are shared by all groups compete with separate ones.
         score: whether ``y`` is a score in [0, 1] that rises, and how it was measured; by default
             results in [0, 1] that rise with compute are taken for scores, with a warning.
         draws: draws from the predictive distribution.
@@ -199,36 +200,35 @@ def gather_series(
         for frame in (runs, points):
             if group not in frame.columns:
                 raise InputError(f"no column {group!r} to group by", column=group)
-    candidates = competing(runs, x=x, law=law)
+    names = [None] * len(runs) if group is None else runs[group].to_list()
+    tables = {
+        name: RunTable.of(runs if group is None else runs.filter(pl.col(group) == name), x)
+        for name in dict.fromkeys(names)
+    }
+    candidates = competing(runs, x=x, law=law, groups=len(tables) > 1)
+    sharing = Sharing(tables, y=y, seed=seed)
     point_names = points[group].to_list() if group else [None] * len(points)
     found = []
     for name in dict.fromkeys(point_names):
-        mine = runs if group is None else runs.filter(pl.col(group) == name)
-        if mine.is_empty():
+        if name not in tables:
             raise InputError(f"no runs with {group} = {name!r}", column=group)
         rows = np.flatnonzero(np.array([each == name for each in point_names])).astype(np.int64)
         asked = points[rows.tolist()]
         try:
-            evidence = _evidence(candidates, mine, asked, x=x, y=y, seed=seed)
+            evidence = gather(
+                candidates,
+                tables[name],
+                asked,
+                compute_of(asked, x),
+                y=y,
+                seed=seed,
+                sharing=sharing,
+                group=name,
+            )
         except DesignError as error:
             raise DesignError(f"{group} = {name!r}: {error}" if group else str(error)) from error
-        found.append(Series(mine, asked, rows, evidence))
+        found.append(Series(tables[name].choose("finished").frame, asked, rows, evidence))
     return found
-
-
-def _evidence(
-    candidates: Sequence[Candidate],
-    runs: pl.DataFrame,
-    points: pl.DataFrame,
-    *,
-    x: Sequence[str] | None,
-    y: str,
-    seed: int,
-) -> Evidence:
-    column(runs, y)
-    return gather(
-        candidates, runs, compute_of(runs, x), points, compute_of(points, x), y=y, seed=seed
-    )
 
 
 def weigh(series: Sequence[Series]) -> Floats:

@@ -85,7 +85,7 @@ def forecast_figure(forecast: Forecast, runs: pl.DataFrame) -> Any:
                 "color": ORANGE,
             },
         )
-    title = f"Forecast of {forecast.y} ({forecast.law})"
+    title = f"Forecast of {forecast.y}<br><sup>{forecast.law}</sup>"
     return _finish(figure, title, COMPUTE, _with_unit(forecast.y))
 
 
@@ -149,7 +149,32 @@ def _finish(figure: Any, title: str, x: str, y: str, *, log_y: bool = True) -> A
     # Whole decades alone are labelled: between them plotly writes bare 2s and 5s.
     figure.update_xaxes(title=x, type="log", exponentformat="power", dtick=1)
     figure.update_yaxes(title=y, type="log" if log_y else "linear")
+    if log_y:
+        values = _ticks(figure)
+        figure.update_yaxes(tickvals=values, ticktext=[f"{value:g}" for value in values])
     return figure
+
+
+def _ticks(figure: Any) -> list[float]:
+    """Whole numbers to label a log axis with: a handful, at 1, 2, 5 or at even steps."""
+    drawn = []
+    for trace in figure.data:
+        y = np.asarray(trace.y, dtype=np.float64)
+        error = trace.error_y.to_plotly_json() if "error_y" in trace else {}
+        drawn += [y, y + error.get("array", 0.0), y - error.get("arrayminus", 0.0)]
+    values = np.concatenate(drawn)
+    low, high = (float(each(values[values > 0])) for each in (np.min, np.max))
+    if high / low > 4:
+        digits = (1.0,) if high / low > 1e3 else (1.0, 2.0, 5.0)
+        decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
+        return [float(f"{d * 10.0**k:.6g}") for k in decades for d in digits]
+    rough = max(high - low, 1e-3 * high) / 4
+    step = min(
+        (d * 10.0 ** np.floor(np.log10(rough)) for d in (1.0, 2.0, 5.0, 10.0)),
+        key=lambda each: abs(np.log(each / rough)),
+    )
+    first, last = int(np.floor(low / step)), int(np.ceil(high / step))
+    return [float(f"{k * step:.6g}") for k in range(max(first, 1), last + 1)]
 
 
 def _settings(runs: pl.DataFrame) -> list[str]:

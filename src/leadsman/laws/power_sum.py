@@ -91,11 +91,8 @@ class PowerSumLaw(PowerSumForm):
                 f"learned from it; add runs whose {y} differs"
             )
         grids = self.shape_grid(x)
-        problems = [self._problem(x, log_y, rows, shape) for shape in grids]
-        starts = np.array(
-            list(itertools.product(*(self._starts(exponent) for exponent in self.exponents)))
-        )
-        optima = _search(problems, starts)
+        problems = [self.problem(x, log_y, rows, shape) for shape in grids]
+        optima = _search(problems, self.starting_exponents())
         fits = [ShapeFit(*each) for each in zip(grids, problems, optima, strict=True)]
         axes = ShapeAxes.of(grids)
         if axes.size:
@@ -110,17 +107,13 @@ class PowerSumLaw(PowerSumForm):
         curves = ShapedCurves(best, axes, lambda shapes: self.terms_at_each(x, shapes))
         theta, places = between(curves, np.array(starts))
         shape = tuple(axes.values(places[None])[0].tolist())
-        problem = self._problem(x, best.log_y, best.weights, shape)
+        problem = self.problem(x, best.log_y, best.weights, shape)
         return ShapeFit(shape, problem, polish(problem, theta))
 
-    def _starts(self, exponent: Exponent) -> tuple[float, ...]:
-        lower, upper = (self.bounds or {}).get(exponent.name, (exponent.lower, exponent.upper))
-        inside = tuple(start for start in exponent.starts if lower <= start <= upper)
-        return inside or ((lower + upper) / 2,)
-
-    def _problem(
+    def problem(
         self, x: Mapping[str, Floats], log_y: Floats, weights: Floats, shape: tuple[float, ...]
     ) -> PowerSum:
+        """What is fitted: inputs and ``log_y`` (n,), row weights (n,), values of the shapes."""
         features, base, power = self.terms_at(x, shape)
         n_terms = features.shape[1]
         boxes = [
@@ -149,6 +142,15 @@ class PowerSumLaw(PowerSumForm):
             ),
             prior_precision=np.concatenate([np.zeros(n_terms), precision]),
         )
+
+    def starting_exponents(self) -> Floats:
+        """Exponents the search starts from, shape (s, p)."""
+        return np.array(list(itertools.product(*(self._starts(each) for each in self.exponents))))
+
+    def _starts(self, exponent: Exponent) -> tuple[float, ...]:
+        lower, upper = (self.bounds or {}).get(exponent.name, (exponent.lower, exponent.upper))
+        inside = tuple(start for start in exponent.starts if lower <= start <= upper)
+        return inside or ((lower + upper) / 2,)
 
 
 def _search(problems: list[PowerSum], starts: Floats) -> list[Optimum]:

@@ -142,6 +142,14 @@ def check_cells(frame: pl.DataFrame, *, file: str | Path | None = None) -> None:
             column(frame, name, file=file)
 
 
+def no_inputs(frame: pl.DataFrame) -> str:
+    """Sentence for a table in which nothing tells small runs from large."""
+    return (
+        f"no column flops, params, tokens or step to tell small runs from large among "
+        f"{', '.join(frame.columns[:12])}; map yours with --x params=YOUR_COLUMN,tokens=YOUR_COLUMN"
+    )
+
+
 def near_misses(frame: pl.DataFrame) -> tuple[str, ...]:
     """Sentences about columns that are not read but are nearly called like one that is missing."""
     sentences = []

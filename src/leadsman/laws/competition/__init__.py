@@ -4,11 +4,12 @@ from leadsman.laws.competition.candidates import (
     INPUTS,
     Candidate,
     competing,
-    compute_of,
     tied,
     varying,
 )
 from leadsman.laws.competition.evidence import Block, Evidence, gather
+from leadsman.laws.competition.run_table import RunTable, compute_of
+from leadsman.laws.competition.sharing import Sharing
 from leadsman.laws.competition.weights import law_weights, says
 
 __all__ = [
@@ -16,6 +17,8 @@ __all__ = [
     "Block",
     "Candidate",
     "Evidence",
+    "RunTable",
+    "Sharing",
     "competing",
     "compute_of",
     "gather",

@@ -1,28 +1,31 @@
 """Which laws compete for a table of runs, and how each may be fitted.
 
 A candidate is a law together with how it is fitted: the Huber width (1e-3 follows the median run,
-3e-2 the mean run) and how much larger runs weigh (row weights ~ compute^gamma). Both change where
-a law lands ten times further on, so both compete.
+3e-2 the mean run), how much larger runs weigh (row weights ~ compute^gamma), and, where a table has
+them, whether groups share exponents and which checkpoints count. All change where a law lands ten
+times further on, so all compete.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
 
-from leadsman.errors import DesignError, InputError
+from leadsman.errors import DesignError
 from leadsman.laws.base import FittedLaw, Floats, Law
 from leadsman.laws.broken_power import BrokenPower
 from leadsman.laws.chinchilla import Chinchilla
+from leadsman.laws.competition.run_table import RowChoice
 from leadsman.laws.data_constrained import DataConstrained
 from leadsman.laws.fitting.identify import FLAT
 from leadsman.laws.kaplan import Kaplan
 from leadsman.laws.mixture_of_experts import MixtureOfExperts, Routing
 from leadsman.laws.over_training import OverTraining
 from leadsman.laws.power import Power
+from leadsman.laws.shared_exponents import can_share
 from leadsman.laws.shifted_power import ShiftedPower
 from leadsman.laws.table import column
 from leadsman.registry import method
@@ -34,6 +37,9 @@ WAYS = tuple((delta, gamma) for delta in (NARROW, BROAD) for gamma in (0.0, 0.5,
 INPUTS = ("params", "tokens", "unique_tokens", "experts", "flops", "step")
 """Columns that laws in the competition read, by priority."""
 
+CHECKPOINT_ROWS: tuple[RowChoice, ...] = ("warmed-up", "all")
+"""Further choices of rows that compete where a table holds checkpoints."""
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -43,11 +49,15 @@ class Candidate:
         law: the law, with its Huber width.
         gamma: row weights are proportional to compute^gamma.
         way: how it is fitted, as text (``d0.001 g0.5``), empty for a law with a single way.
+        shared: whether its exponents are those of all groups.
+        rows: which rows it is fitted on.
     """
 
     law: Law
     gamma: float = 0.0
     way: str = ""
+    shared: bool = False
+    rows: RowChoice = "finished"
 
     @property
     def name(self) -> str:
@@ -55,16 +65,26 @@ class Candidate:
         x = getattr(self.law, "x", None)
         bare = "" if getattr(self.law, "offset", True) else "-bare"
         title = f"{self.law.name}{bare}[{x}]" if x else self.law.name
+        title += "/shared" if self.shared else ""
         return f"{title} {self.way}".strip()
 
     def fit(self, runs: pl.DataFrame, compute: Floats, *, y: str, seed: int = 0) -> FittedLaw:
         """Fit on runs whose compute is ``compute``, shape (n,)."""
+        return self.law.fit(runs, y=y, weights=self.row_weights(compute), seed=seed)
+
+    def row_weights(self, compute: Floats) -> Floats:
+        """How much each run counts, of mean 1, shape (n,)."""
         weights = np.exp(self.gamma * (np.log(compute) - np.log(compute).mean()))
-        return self.law.fit(runs, y=y, weights=weights / weights.mean(), seed=seed)
+        return np.asarray(weights / weights.mean())
 
 
 def competing(
-    runs: pl.DataFrame, *, x: Sequence[str] | None = None, law: str | Sequence[str] = "auto"
+    runs: pl.DataFrame,
+    *,
+    x: Sequence[str] | None = None,
+    law: str | Sequence[str] = "auto",
+    groups: bool = False,
+    checkpoints: bool = False,
 ) -> list[Candidate]:
     """The candidates for a table of runs.
 
@@ -72,18 +92,29 @@ def competing(
         runs: the runs of one group.
         x: inputs that laws may read; every known column that varies, by default.
         law: ``auto``, or names of laws (a list, or separated by commas).
+        groups: whether there are several groups, so that fits with shared exponents compete too.
+        checkpoints: whether some rows are checkpoints, so that fits with them compete too.
 
     Raises:
         InputError: a law is not known.
         DesignError: nothing varies in these runs.
     """
     inputs = varying(runs, x)
+    candidates: list[Candidate] = []
     if law != "auto":
         names = law.split(",") if isinstance(law, str) else list(law)
-        return [each for name in names for each in _named(name.strip(), inputs)]
-    candidates = []
-    for cls, options in _suitable(inputs, runs):
-        candidates += _ways(cls, options)
+        candidates = [each for name in names for each in _named(name.strip(), inputs)]
+    else:
+        for cls, options in _suitable(inputs, runs):
+            candidates += _ways(cls, options)
+    if checkpoints:
+        candidates += [
+            replace(each, rows=rows, way=f"{each.way} {rows}".strip())
+            for rows in CHECKPOINT_ROWS
+            for each in candidates
+        ]
+    if groups:
+        candidates += [replace(each, shared=True) for each in candidates if can_share(each.law)]
     return candidates
 
 
@@ -109,18 +140,6 @@ def varying(runs: pl.DataFrame, x: Sequence[str] | None = None) -> list[str]:
             f"(params) or lengths (tokens)"
         )
     return inputs
-
-
-def compute_of(frame: pl.DataFrame, x: Sequence[str] | None = None) -> Floats:
-    """What orders the runs from cheap to dear: ``flops``, else 6ND, else the product of inputs."""
-    if "flops" in frame.columns and not frame["flops"].null_count():
-        return column(frame, "flops")
-    if {"params", "tokens"} <= set(frame.columns):
-        return column(frame, "flops")
-    names = x or [name for name in ("params", "tokens", "step") if name in frame.columns]
-    if not names:
-        raise InputError("no column flops, params, tokens or step to tell small runs from large")
-    return np.asarray(np.prod([column(frame, name) for name in names], axis=0))
 
 
 def _suitable(

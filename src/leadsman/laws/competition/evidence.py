@@ -6,7 +6,7 @@ were, and what came. Weights, calibration and the back-test all read it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,8 @@ import polars as pl
 from leadsman.errors import DesignError, MethodError
 from leadsman.laws.base import FittedLaw, Floats
 from leadsman.laws.competition.candidates import Candidate
+from leadsman.laws.competition.run_table import SAME, RunTable
+from leadsman.laws.competition.sharing import Sharing
 from leadsman.laws.table import column
 
 ORIGINS = 6
@@ -24,6 +26,10 @@ ORIGINS = 6
 FEWEST, AT_LEAST = 7, 5
 """Runs an origin must leave to fit on (two more than most laws have parameters), and where no
 origin can leave so many."""
+
+FEWEST_RUNS = 3
+"""Finished runs an origin must leave, however many checkpoints they have; and rows, where other
+groups' runs help to fit them."""
 
 SPREAD_DRAWS = 40
 """Bootstrap draws behind the parameter spread at an origin."""
@@ -92,63 +98,82 @@ class Evidence:
 
 def gather(
     candidates: Sequence[Candidate],
-    runs: pl.DataFrame,
-    compute: Floats,
+    table: RunTable,
     points: pl.DataFrame,
     point_compute: Floats,
     *,
     y: str,
     seed: int = 0,
     origins: int = ORIGINS,
+    sharing: Sharing | None = None,
+    group: object = None,
 ) -> Evidence:
     """Fit every candidate at every origin and on all runs.
 
+    At an origin whole runs are hidden, with their checkpoints, and finished runs are predicted.
+
     Args:
         candidates: who competes.
-        runs: runs of one group, n rows.
-        compute: what orders them, shape (n,).
+        table: runs of one group.
         points: settings asked about; a column ``y`` there is not read.
         point_compute: their compute.
         y: column to predict.
         seed: of the bootstrap draws.
         origins: cut-offs tried at most.
+        sharing: all groups, where candidates share exponents between them.
+        group: which of them this is.
 
     Raises:
         DesignError: no candidate can be fitted on these runs.
     """
-    log_y = np.log(column(runs, y))
-    final, fitted, problems = _block(
-        candidates, runs, compute, points, point_compute, np.full(len(points), np.nan), y, seed
-    )
-    if all(law is None for law in fitted):
+
+    def fits(kept: RunTable) -> Iterator[FittedLaw | str]:
+        for candidate in candidates:
+            try:
+                if candidate.shared and sharing is not None:
+                    yield sharing.fit(candidate, group, float(kept.total.max()))
+                else:
+                    rows = kept.choose(candidate.rows)
+                    yield candidate.fit(rows.frame, rows.compute, y=y, seed=seed)
+            except (DesignError, MethodError) as error:
+                yield str(error)
+
+    column(table.frame, y)
+    unknown = np.full(len(points), np.nan)
+    fitted = list(fits(table))
+    final = _block(candidates, fitted, table, points, point_compute, unknown, y, seed)
+    laws = tuple(None if isinstance(each, str) else each for each in fitted)
+    problems = tuple(each if isinstance(each, str) else "" for each in fitted)
+    if all(law is None for law in laws):
         raise DesignError(next(problem for problem in problems if problem))
     blocks = []
-    for cut in _cuts(compute, origins):
-        train = compute <= cut
-        held = runs.filter(~train)
-        block, _, _ = _block(
-            candidates,
-            runs.filter(train),
-            compute[train],
-            held,
-            compute[~train],
-            log_y[~train],
-            y,
-            seed,
-        )
+    for cut in _cuts(table, origins, alone=sharing is None or len(sharing.tables) < 2):
+        kept = table.up_to(cut)
+        held = table.take(table.finished & (table.total > cut * SAME))
+        log_y = np.log(column(held.frame, y))
+        block = _block(candidates, list(fits(kept)), kept, held.frame, held.compute, log_y, y, seed)
         if np.isfinite(block.log_pred).any():
             blocks.append(block)
     names = tuple(candidate.name for candidate in candidates)
-    return Evidence(names, tuple(blocks), final, fitted, problems)
+    return Evidence(names, tuple(blocks), final, laws, problems)
 
 
-def _cuts(compute: Floats, origins: int) -> Floats:
-    """Compute values to cut at: as even in log compute as the runs allow."""
-    values = np.unique(compute)
-    ranks = np.searchsorted(np.sort(compute), values, side="right")
-    possible = values[(ranks >= FEWEST) & (values < values[-1])]
-    if len(possible) == 0:
-        possible = values[(ranks >= AT_LEAST) & (values < values[-1])]
+def _cuts(table: RunTable, origins: int, *, alone: bool = True) -> Floats:
+    """Compute values to cut at: as even in log compute as the runs allow.
+
+    Args:
+        table: runs of one group.
+        origins: cut-offs at most.
+        alone: whether no other group's runs help to fit these.
+    """
+    values = np.unique(table.total)
+    rows = np.searchsorted(np.sort(table.total), values, side="right")
+    runs = np.searchsorted(np.sort(table.total[table.finished]), values, side="right")
+    inside = (values < values[-1]) & (runs >= FEWEST_RUNS)
+    for fewest in (FEWEST, AT_LEAST) if alone else (FEWEST, AT_LEAST, FEWEST_RUNS):
+        possible = values[inside & (rows >= fewest)]
+        if len(possible):
+            break
     if len(possible) <= origins:
         return np.asarray(possible)
     targets = np.linspace(np.log(possible[0]), np.log(possible[-1]), origins)
@@ -158,40 +183,33 @@ def _cuts(compute: Floats, origins: int) -> Floats:
 
 def _block(
     candidates: Sequence[Candidate],
-    runs: pl.DataFrame,
-    compute: Floats,
+    fitted: Sequence[FittedLaw | str],
+    table: RunTable,
     points: pl.DataFrame,
     point_compute: Floats,
     log_y: Floats,
     y: str,
     seed: int,
-) -> tuple[Block, tuple[FittedLaw | None, ...], tuple[str, ...]]:
+) -> Block:
     shape = (len(candidates), len(points))
     log_pred, spread, change = (np.full(shape, np.nan) for _ in range(3))
     noise, residual = (np.full(len(candidates), np.nan) for _ in range(2))
-    fitted: list[FittedLaw | None] = []
-    problems = []
+    runs = table.choose("finished").frame
     known = np.log(column(runs, y))
-    for m, candidate in enumerate(candidates):
-        try:
-            law = candidate.fit(runs, compute, y=y, seed=seed)
-            log_pred[m] = np.log(law.curve(points))
-            curves = np.log(law.refit_draws(points, draws=SPREAD_DRAWS, seed=seed))
-            at_runs = np.log(law.curve(runs))
-        except (DesignError, MethodError) as error:
-            fitted.append(None)
-            problems.append(str(error))
+    for m, (candidate, law) in enumerate(zip(candidates, fitted, strict=True)):
+        if isinstance(law, str):
             continue
-        fitted.append(law)
-        problems.append("")
+        log_pred[m] = np.log(law.curve(points))
+        curves = np.log(law.refit_draws(points, draws=SPREAD_DRAWS, seed=seed))
+        at_runs = np.log(law.curve(runs))
         spread[m] = np.minimum(_scale(curves), LARGEST_SPREAD)
         noise[m] = law.noise
         near, edge = _nearest(runs, points, candidate.law.inputs)
         change[m] = log_pred[m] - at_runs[near]
-        residual[m] = _residual(known - at_runs, edge, law.noise)
-    distance = np.maximum(np.log(point_compute / compute.max()), 0.0)
-    block = Block(len(runs), log_pred, spread, noise, residual, change, distance, log_y)
-    return block, tuple(fitted), tuple(problems)
+        fitted_on = len(table.choose(candidate.rows).frame)
+        residual[m] = _residual(known - at_runs, edge, law.noise, fitted_on)
+    distance = np.maximum(np.log(point_compute / table.total.max()), 0.0)
+    return Block(len(runs), log_pred, spread, noise, residual, change, distance, log_y)
 
 
 def _nearest(
@@ -211,18 +229,25 @@ def _nearest(
     return near, np.argsort(squares.min(axis=0), kind="stable")[:count]
 
 
-def _residual(residuals: Floats, edge: npt.NDArray[np.int64], noise: float) -> float:
+def _residual(
+    residuals: Floats, edge: npt.NDArray[np.int64], noise: float, fitted_on: int
+) -> float:
     """Geometric mean of the root mean square over all runs and over those at the edge.
 
     A law that misses at the edge it is extrapolated from will miss further on; one that misses
     only among the smallest runs may not. A run that failed counts up to ``FAILED`` noise levels.
+
+    Args:
+        residuals: log of result over curve at the finished runs, shape (n,).
+        edge: which of them lie nearest to the points.
+        noise: scatter of single runs.
+        fitted_on: rows behind the fit, checkpoints among them.
     """
     if noise > 0:
         limit = FAILED * max(noise, LEAST_NOISE)
         residuals = np.clip(residuals, -limit, limit)
-    n = len(residuals)
     everywhere, near = (float(np.mean(part**2)) for part in (residuals, residuals[edge]))
-    return float((everywhere * near) ** 0.25 * np.sqrt(n / max(n - PARAMETERS, 1)))
+    return float((everywhere * near) ** 0.25 * np.sqrt(fitted_on / max(fitted_on - PARAMETERS, 1)))
 
 
 def _scale(draws: Floats) -> Floats:

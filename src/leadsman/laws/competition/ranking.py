@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from leadsman.laws.competition.candidates import competing, compute_of
+from leadsman.laws.competition.candidates import competing
 from leadsman.laws.competition.evidence import gather
+from leadsman.laws.competition.run_table import RunTable, compute_of
 from leadsman.laws.competition.weights import law_weights, says
 
 REACH = float(np.log(10.0))
@@ -33,9 +34,9 @@ def rank(
         over forecast), ``origins`` (cut-offs that scored it), ``weight``.
     """
     candidates = competing(runs, x=x, law=law)
-    compute = compute_of(runs, x)
-    largest = runs.filter(pl.Series(compute == compute.max()))
-    evidence = gather(candidates, runs, compute, largest, compute_of(largest, x), y=y, seed=seed)
+    table = RunTable.of(runs, x)
+    largest = runs.filter(pl.Series(table.compute == table.compute.max()))
+    evidence = gather(candidates, table, largest, compute_of(largest, x), y=y, seed=seed)
     feasible = np.array([fitted is not None for fitted in evidence.fitted])
     prior = np.where(feasible, 1.0, 1e-300)
     weights = law_weights([says(block, REACH) for block in evidence.origins], prior / prior.sum())
