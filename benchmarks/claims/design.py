@@ -164,5 +164,5 @@ CONTENDERS = [
         "no worse than a tuned schedule, without knowing the length",
         schedule="constant",
     ),
-    _optimizer("prodigy", "equal", "tuned Adam's loss at lr 1, untuned", lrs=(0.5, 1.0, 2.0, 4.0)),
+    _optimizer("prodigy", "equal", "tuned Adam's loss at lr 1, untuned", lrs=(1.0, 2.0, 4.0, 8.0)),
 ]

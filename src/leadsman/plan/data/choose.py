@@ -7,8 +7,8 @@ from typing import Any, cast
 import numpy as np
 
 from leadsman.corpus import Corpus
-from leadsman.corpus.job import Job
-from leadsman.corpus.subset import publish, write_subset
+from leadsman.corpus.shards.job import Job
+from leadsman.corpus.shards.subset import publish, write_subset
 from leadsman.engine import ThreadEngine
 from leadsman.errors import InputError
 from leadsman.plan.project import Project, SelectionSpec

@@ -17,7 +17,7 @@ from leadsman.corpus import (
     deduplicate,
     write_corpus,
 )
-from leadsman.corpus.removal import RemovalReport
+from leadsman.corpus.dedup.removal import RemovalReport
 from leadsman.errors import InputError
 from leadsman.plan.project import Project, SourceSpec
 from leadsman.plan.workspace import Workspace

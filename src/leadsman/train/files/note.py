@@ -10,7 +10,7 @@ from pathlib import Path
 from leadsman.errors import LeadsmanError
 from leadsman.runs import Ledger, Run
 from leadsman.train.files.schema import DataFile
-from leadsman.train.provenance import now, versions
+from leadsman.train.provenance import now, written_with
 
 
 @contextmanager
@@ -28,7 +28,7 @@ def noted(file: DataFile, path: Path, *, role: str, wanted: bool) -> Iterator[No
                 status="failed",
                 reason=str(error),
                 role=role,
-                versions=versions(),
+                versions=written_with(),
                 created=now(),
             )
             Ledger(str(path.parent / file.out / "ledger")).add(failed)
