@@ -66,8 +66,7 @@ class QualityBelief:
         # Results scatter by quality and noise together: what noise takes, quality does not have.
         signal = max(1.0 - float(seen["noise"].mean()), LEAST_SIGNAL)  # type: ignore[arg-type]
         seen = seen.with_columns(pl.col("z") / signal**0.5, pl.col("noise") / signal)
-        own = [seen.filter(pl.col("name") == name) for name in self.names]
-        parts = [tuple(each[key].to_numpy() for key in ("log_size", "z", "noise")) for each in own]
+        parts = [_results_of(seen, name) for name in self.names]
         several = seen["log_size"].n_unique() > 1
         likelihood = [
             sum(_log_likelihood(*part, reach) for part in parts) if several else 0.0
@@ -107,6 +106,15 @@ def _standardised(runs: pl.DataFrame, y: str) -> pl.DataFrame:
         )
     schema = {"name": pl.String, "log_size": pl.Float64, "z": pl.Float64, "noise": pl.Float64}
     return pl.concat(parts) if parts else pl.DataFrame(schema=schema)
+
+
+Results = tuple[Floats, Floats, Floats]
+"""Log sizes, scored results and noise variances of one thing."""
+
+
+def _results_of(seen: pl.DataFrame, name: str) -> Results:
+    own = seen.filter(pl.col("name") == name)
+    return own["log_size"].to_numpy(), own["z"].to_numpy(), own["noise"].to_numpy()
 
 
 def _noise(seen: pl.DataFrame, spread: float) -> float:
