@@ -12,11 +12,13 @@ from leadsman.errors import BudgetError, DesignError, InputError
 from leadsman.laws.table import column
 from leadsman.plan.decision.belief import BeliefOfRuns
 from leadsman.plan.decision.constraints import Constraint
+from leadsman.plan.decision.net import nets
 from leadsman.plan.decision.next_runs import NextRuns, next_runs, worth_of_result
 from leadsman.plan.decision.optimise import Decision, Objective, optimise
 from leadsman.plan.decision.pareto import ParetoPoint, pareto_front
 from leadsman.plan.decision.purchase import Purchase, choose_purchases
 from leadsman.plan.decision.space import Dimension, Space
+from leadsman.plan.money import common_currency
 from leadsman.plan.sources import (
     EPOCHS,
     allowed_sources,
@@ -72,6 +74,7 @@ def plan_table(runs: pl.DataFrame, spec: TableSpec) -> TablePlan:
     for name in ("params", "tokens", spec.y):
         column(runs, name)
     space = Space(spec.space)
+    check_limits(spec, space)
     belief = BeliefOfRuns(
         runs, space, y=spec.y, group=spec.group, worlds=spec.worlds, seed=spec.seed
     )
@@ -128,6 +131,27 @@ def _data(
     purchase = choose_purchases(offers, money, result, listed=LISTED_SETS)
     free = {offer.name for offer in offers if not offer.cost}
     return *limits(frozenset({*purchase.bought, *free})), purchase
+
+
+def check_limits(spec: TableSpec, space: Space) -> None:
+    """Refuse limits that leave no choice before anything is fitted, all sources bought for nothing.
+
+    Raises:
+        BudgetError: names the limits.
+        InputError: a source is not what it declares, or prices are in several currencies.
+    """
+    sources = allowed_sources(spec.sources, spec.exclude_licences)
+    offers = offers_of(sources)
+    constraints = constraints_of(spec)
+    if sources:
+        if any(offer.cost for offer in offers):
+            prices = {f"source {offer.name!r}": offer.price for offer in offers}
+            money = money_for_data(spec.budget, spec.money_for_data)
+            common_currency({"the money for data": money, **prices})
+        names = frozenset(sources)
+        space = with_sources(space, names)
+        constraints += quantity_constraints(sources, names, space, spec.max_epochs or EPOCHS)
+    nets(space, constraints, spec.seed)
 
 
 def check_tokenizers(runs: pl.DataFrame, y: str) -> None:
