@@ -81,7 +81,7 @@
   function show(state) {
     stages(state);
     trunks(state);
-    const small = state.runs.filter((run) => run.role === "proxy");
+    const small = state.runs.filter((run) => ["proxy", "setting"].includes(run.role));
     const failed = small.filter((run) => run.status !== "finished").length;
     const busy = state.trunks.filter((t) => t.tokens < t.total_tokens).length;
     get("count").textContent = `${small.length - failed} finished` +

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from leadsman.errors import InputError
-from leadsman.report.figures import MIXTURE_COLOURS, unit_of
+from leadsman.report.figures import MIXTURE_COLOURS, base_of, unit_of
 from leadsman.report.markup import text
 from leadsman.report.page import document
 from leadsman.runs import Ledger, Run
@@ -27,6 +27,7 @@ STAGES = (
     ("prepare", "Read and clean"),
     ("select", "Select"),
     ("tokenise", "Tokenise"),
+    ("settings", "Try settings"),
     ("forecast", "Forecast and plan"),
 )
 LOCAL = ("127.0.0.1", "localhost", "::1")
@@ -70,7 +71,7 @@ class State:
             "name": self._name(),
             "y": y,
             "unit": unit_of(y) if y else "",
-            "stages": [{"title": title, "state": self._stage(name)} for name, title in STAGES],
+            "stages": self._stages(),
             "trunks": self._trunks(),
             "runs": [self._run(run, y) for run in self._runs.values()],
             "history": self.history[-200:],
@@ -106,6 +107,16 @@ class State:
 
         threading.Thread(target=fit, daemon=True).start()
 
+    def _stages(self) -> list[dict[str, str]]:
+        """Title and state of each; a project that tries no settings has no such stage."""
+        found = [(name, title, self._stage(name)) for name, title in STAGES]
+        planned = any(name == "forecast" and state != "waiting" for name, _, state in found)
+        return [
+            {"title": title, "state": state}
+            for name, title, state in found
+            if not (name == "settings" and state == "waiting" and planned)
+        ]
+
     def _stage(self, name: str) -> str:
         if (self.work / f"stages/{name}.json").exists():
             return "done"
@@ -132,8 +143,12 @@ class State:
         row = run.row()
         value = row.get(y)
         usable = isinstance(value, int | float) and math.isfinite(value)
-        keys = ("id", "role", "status", "mixture", "params", "tokens", "flops")
-        return {key: row.get(key) for key in keys} | {"result": value if usable else None}
+        keys = ("id", "role", "status", "params", "tokens", "flops")
+        mixture = row.get("mixture")
+        return {key: row.get(key) for key in keys} | {
+            "mixture": None if mixture is None else base_of(mixture),
+            "result": value if usable else None,
+        }
 
     def _json(self, name: str) -> dict[str, Any]:
         try:
