@@ -169,7 +169,7 @@ def _prices(chosen: dict) -> dict:
              "effect": -0.006, "low": -0.012, "high": 0.001},
             {"axis": "add.books", "value": 0.25, "reference": 0.0, "chosen": True, "tried": True,
              "effect": -0.02, "low": -0.03, "high": -0.01}],
-        "kept": [{"axis": "precision", "kept": "bf16", "why": "not measured; name precisions"}],
+        "kept": [{"axis": "precision", "kept": "bf16", "why": "name precisions to try"}],
         "would_change": [{"what": "budget", "text": "With less compute, natural is best."}],
         "epochs": [{"source": "selected", "share": 1.0, "tokens": 8e6, "full_tokens": 1e6,
                     "epochs": 8.0, "readable_epochs": 16.0, "warning": "8 passes over selected"}],

@@ -81,7 +81,7 @@ def test_numbers_of_the_plan_stand_on_the_page(planted, tmp_path):
     assert f"{low:.3f} to {high:.3f}" in page
     assert "a comment &lt;with&gt; marks" in page
     assert re.search(r"<td>learning rate</td><td[^>]*>0.0042</td>.*?-0.6.%</td>.*?chosen", page)
-    assert "<b>precision</b>: kept at bf16; not measured" in page
+    assert "<b>precision</b>: kept at bf16; name precisions" in page
     assert "With less compute, natural is best." in page
     assert "8 passes over selected" in page
     assert re.search(r"news</td>.*?not tried", page)

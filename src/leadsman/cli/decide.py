@@ -84,15 +84,19 @@ def _next_of_project(project: Path, count: int) -> None:
     stored = project.parent / "work" / "plan.json"
     if not stored.exists():
         raise InputError("no plan has been made yet; run `leadsman plan` first", file=project)
-    found = json.loads(stored.read_text()).get("next")
+    plan = json.loads(stored.read_text())
+    found = plan.get("next")
     if found is None:
         raise InputError("the plan is of an older version; run `leadsman plan` again", file=stored)
     typer.echo(f"{'Stop' if found['stop'] else 'Go on'}: {found['why']}")
     for each in found["runs"][:count]:
+        guess = " (not yet tried; valued like the settings that were)" if each.get("guess") else ""
         typer.echo(
             f"  {each['value']:.2g} for {each['flops']:.3g} FLOPs: {each['mixture']}, "
-            f"{each['params']:,.0f} parameters, {each['tokens']:,.0f} tokens"
+            f"{each['params']:,.0f} parameters, {each['tokens']:,.0f} tokens{guess}"
         )
+    for each in plan.get("kept", ()):
+        typer.echo(f"Not measured: {each['axis']}, kept at {each['kept']} ({each['why']})")
 
 
 def _plan(runs: Path, spec: Path) -> TablePlan:

@@ -9,6 +9,7 @@ from leadsman.humanize import count, duration, megabytes
 from leadsman.plan.data import HELD_OUT
 from leadsman.plan.plan import Plan
 from leadsman.plan.project import Project
+from leadsman.plan.settings.axes import Axes
 from leadsman.plan.soundings import final_options, reference_seconds, sounding_recipes
 from leadsman.plan.workspace import Watcher, Workspace
 from leadsman.runs import ForecastScore, Mixture, Recipe, Run
@@ -50,6 +51,18 @@ def dry_run(project: Project, workers: int, watcher: Watcher) -> None:
         f"{len(recipes)} soundings, {sum(recipe.flops for recipe in recipes):.3g} FLOPs: about "
         f"{duration(ratio * reference_seconds(recipes, workers))} here"
     )
+    axes = Axes.of(
+        project.vary,
+        mixtures,
+        [source.name for source in project.sources],
+        recipes[0],
+        keep=project.selection.keep,
+    )
+    if axes.departures:
+        watcher.note(
+            f"then up to {len(axes.departures)} runs that try settings, with at most "
+            f"{100 * project.vary.share:.0f} % of that compute"
+        )
     middle = options[len(options) // 2]
     watcher.note(
         f"The run being planned costs {project.budget.total_flops:.3g} FLOPs: about "

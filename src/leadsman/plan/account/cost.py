@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from leadsman.plan.inference import serving_cost
@@ -57,7 +58,9 @@ def serving_of(project: Project, shape: ModelShape) -> dict[str, Any] | None:
 
 def memory_of(project: Project, recipe: Recipe) -> dict[str, Any]:
     """Peak of a training step by part, and the limit."""
-    estimate = estimate_memory(memory_setting_of(recipe.shape)).to_dict()
+    sequences = max(1, recipe.batch_tokens // recipe.shape.seq_len)
+    setting = replace(memory_setting_of(recipe.shape), sequences=sequences)
+    estimate = estimate_memory(setting).to_dict()
     total, moment = estimate.pop("total"), estimate.pop("moment")
     limit = memory_limit(project)
     return {"total_bytes": total, "limit_bytes": limit, "moment": moment, "parts": estimate}

@@ -73,13 +73,11 @@ def settings_kept(found: Designed, axes: Axes) -> list[dict[str, Any]]:
         if axis in measured or (axis == "keep" and "selected" not in axes.references):
             continue
         why = "none of its runs was made or finished" if axis in wanted else hint
-        rows.append({"axis": axis, "kept": axes.reference[axis], "why": f"not measured; {why}"})
+        rows.append({"axis": axis, "kept": axes.reference[axis], "why": why})
     if not axes.additions:
         why = "no share was moved to single sources (vary.added_share, vary.share)"
-        rows.append(
-            {"axis": "mixture weights", "kept": "as sounded", "why": f"not measured; {why}"}
-        )
-    rows.append({"axis": "adapt or pretrain", "kept": "pretrain", "why": f"not measured; {FRESH}"})
+        rows.append({"axis": "mixture weights", "kept": "as sounded", "why": why})
+    rows.append({"axis": "adapt or pretrain", "kept": "pretrain", "why": FRESH})
     return [row | {"kept": "no method" if row["kept"] == NONE else row["kept"]} for row in rows]
 
 
