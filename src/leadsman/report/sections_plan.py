@@ -42,8 +42,10 @@ def alternatives(findings: Findings) -> str:
         unique.values(),
         key=lambda each: (each["forecast"]["id"] != chosen, each["forecast"]["mean"]),
     )
+    first = {label_of(each): each["forecast"]["id"] for each in reversed(ranked)}
+    ranked.sort(key=lambda each: first[label_of(each)] != each["forecast"]["id"])
     rows = [_option_row(option) for option in ranked[:MAX_ALTERNATIVES]]
-    body = "<p>Every option spends the same training compute.</p>" + table(
+    body = "<p>Every option spends the same budget. The best of each comes first.</p>" + table(
         ["data and settings", "params", "tokens", "forecast", "95 %", "is best"],
         rows,
         numbers={1, 2, 3, 4, 5},
@@ -109,9 +111,10 @@ def settings(findings: Findings) -> str:
         chosen = {each["axis"] for each in tried if each["chosen"]}
         body += (
             "<p>Each value was tried by a small run that differs from its twin in this alone; its "
-            "effect is carried to the planned size with its uncertainty. Below zero is better.</p>"
+            "effect is carried to the planned size with its uncertainty; below zero is "
+            "better.</p>"
         ) + table(
-            ["setting", "value", "instead of", "effect on the result", "80 %", ""],
+            ["setting", "value", "instead of", "effect", "80 %", "decision"],
             [
                 [
                     _axis(each["axis"]),
@@ -254,7 +257,7 @@ def _purchases(plan: dict[str, Any]) -> str:
     if not rows:
         return ""
     return "<h3>Data on offer</h3>" + table(
-        ["source", "price", "full size", f"lowers {plan['y']} by", ""],
+        ["source", "price", "full size", f"lowers {plan['y']} by", "decision"],
         rows,
         numbers={1, 2, 3},
         caption="Data on offer, and what each purchase is worth",
