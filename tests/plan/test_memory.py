@@ -139,3 +139,11 @@ def test_what_saves_memory_saves_memory():
 def test_impossible_settings_are_refused(changes, message):
     with pytest.raises(InputError, match=message):
         TrainingSetting(shape=SMALL, **changes)
+
+
+def test_a_process_holds_more_than_its_tensors_unless_told_to_give_back():
+    estimate = estimate_memory(TrainingSetting(shape=SMALL))
+    low, high = estimate.resident(lean=False)
+    lean, same = estimate.resident(lean=True)
+    assert lean == same == estimate.total + 4.7e8
+    assert lean < low < high < 2 * lean

@@ -92,7 +92,13 @@ def memory(
     for part in ("weights", "gradients", "optimizer", "activations", "logits", "scratch"):
         typer.echo(f"  {part:12} {getattr(estimate, part) / 1e9:10.3f} GB")
     typer.echo(f"  {'peak':12} {estimate.total / 1e9:10.3f} GB, reached at: {estimate.moment}")
-    typer.echo("Tensors only: libraries and the allocator's unused blocks come on top.")
+    low, high = estimate.resident(lean=False)
+    lean, _ = estimate.resident(lean=True)
+    typer.echo(
+        f"Tensors only. A process on a CPU holds {low / 1e9:.3g} to {high / 1e9:.3g} GB with its "
+        f"libraries: glibc keeps freed memory. With `leadsman train --lean` "
+        f"(MALLOC_MMAP_THRESHOLD_=65536) it holds {lean / 1e9:.3g} GB, for a third more time."
+    )
     if device is not None:
         limit = find_accelerator(device, table).memory_gb
         verdict = "fits" if estimate.total <= 1e9 * limit else "does not fit"

@@ -27,11 +27,18 @@ def train(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done and how long it would take.")
     ] = False,
+    lean: Annotated[
+        bool,
+        typer.Option("--lean", help="Give freed memory back at once: less memory, more time."),
+    ] = False,
 ) -> None:
     """Train one model; stopped at any moment, the same command continues exactly."""
+    from leadsman.train.allocator import return_freed_memory_everywhere
     from leadsman.train.defaults import explain
     from leadsman.train.files import load_recipe_file
 
+    if lean and not return_freed_memory_everywhere():
+        typer.echo("  --lean has no effect here: it sets glibc's allocator")
     design = load_recipe_file(recipe, note=not dry_run)
     for line in explain(design.recipes[0]):
         typer.echo(f"  {line}")

@@ -31,6 +31,13 @@ from leadsman.plan.memory.states import (
     weight_bytes,
 )
 
+DEFAULT_MALLOC = (1.15, 1.92)
+"""Least and most of the tensors' peak that a process holds on a CPU with glibc's default allocator,
+over 28 configurations (benchmarks/plan/results/memory.json)."""
+
+LIBRARY_BYTES = 4.7e8
+"""What a process with torch and transformers holds before a model is built (the same file)."""
+
 
 @dataclass(frozen=True)
 class MemoryEstimate:
@@ -55,6 +62,16 @@ class MemoryEstimate:
     scratch: float
     moment: str
     total: float
+
+    def resident(self, *, lean: bool) -> tuple[float, float]:
+        """Least and most resident bytes of a process that trains on a CPU, libraries included.
+
+        Args:
+            lean: freed memory is given back at once (``leadsman train --lean``,
+                ``MALLOC_MMAP_THRESHOLD_=65536``); else glibc's default allocator keeps part of it.
+        """
+        low, high = (1.0, 1.0) if lean else DEFAULT_MALLOC
+        return LIBRARY_BYTES + low * self.total, LIBRARY_BYTES + high * self.total
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
