@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 OUT ?= demo
 ARGS ?=
+WORKERS ?= auto
 
 .PHONY: setup demo test lint bench docs clean
 
@@ -20,7 +21,7 @@ demo: setup
 	$(BIN)/leadsman demo --out $(OUT) $(ARGS)
 
 test: setup
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 lint: setup
 	$(BIN)/ruff check .

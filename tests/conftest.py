@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+# With one worker a core, threads of their own would only make the workers wait for each other.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 NEEDS = {
     "LEADSMAN_DATASETS": "tables of real training runs",
     "LEADSMAN_CORPORA": "corpora of real text",

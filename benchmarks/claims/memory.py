@@ -1,4 +1,4 @@
-"""Bytes of optimizer state and weights at the sizes the papers train, against their figures.
+"""Bytes of optimizer state and weights at the sizes the papers train.
 
     python -m benchmarks.claims.memory [METHOD ...]
 
@@ -37,9 +37,6 @@ LLAMA = {
 }
 """Hidden size, intermediate size, layers, heads and rank of GaLore's and SLTrain's tables."""
 
-SLTRAIN_PARAMS = {"60M": 44e6, "130M": 97e6, "350M": 194e6, "1B": 646e6}
-LOW_RANK_PARAMS = {"60M": 43e6, "130M": 94e6, "350M": 185e6, "1B": 609e6}
-
 PEAK_SHAPE = ModelShape(
     layers=3, width=1024, heads=8, kv_heads=8, ffn_width=2736, vocab_size=1024, seq_len=64
 )
@@ -73,7 +70,7 @@ def llama(size: str) -> ModelShape:
 
 
 def states() -> list[dict[str, Any]]:
-    """Bytes in float32 at every size, and the papers' figures where there are any."""
+    """Bytes in float32 at every size."""
     rows = []
     for size, (*_, rank) in LLAMA.items():
         shape = llama(size)
@@ -81,15 +78,10 @@ def states() -> list[dict[str, Any]]:
         for projected in (GaLore(rank=rank), DCT(rank=rank)):
             state = projected.state_bytes(shape)
             row[projected.name] = {"state_bytes": state, "saved": 1 - state / (8 * shape.params)}
-        sltrain = SLTrain(rank=rank, density=0.03).params(shape)
-        low_rank = LowRank(rank=rank).params(shape)
-        for name, params, theirs in (
-            ("sltrain", sltrain, SLTRAIN_PARAMS.get(size)),
-            ("low_rank", low_rank, LOW_RANK_PARAMS.get(size)),
-        ):
-            row[name] = {
+        for factored in (SLTrain(rank=rank, density=0.03), LowRank(rank=rank)):
+            params = factored.params(shape)
+            row[factored.name] = {
                 "params": params,
-                "paper_params": theirs,
                 "state_bytes": 8 * params,
                 "saved": 1 - params / shape.params,
             }
@@ -116,7 +108,7 @@ def train(name: str, shape: ModelShape) -> dict[str, Any]:
     """Three steps, and the bytes of weights and optimizer state then."""
     import torch
 
-    from leadsman.train.loop import build_optimizer, run_methods
+    from leadsman.train.build import build_optimizer, run_methods
     from leadsman.train.memory import state_bytes, weight_bytes
     from leadsman.train.model import Decoder
     from leadsman.train.parametrization import initialize

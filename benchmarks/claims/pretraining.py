@@ -42,9 +42,10 @@ from leadsman.engine import LocalEngine
 from leadsman.errors import LeadsmanError
 from leadsman.laws.power import Power
 from leadsman.runs import Ledger, Mixture, Recipe, Run
+from leadsman.train.build import run_methods
 from leadsman.train.feed import data_id
 from leadsman.train.ladder import plan_trunks, train_ladder
-from leadsman.train.loop import Trainer, run_methods
+from leadsman.train.loop import Trainer
 from leadsman.train.memory import state_bytes, weight_bytes
 from leadsman.train.methods._growth import narrower
 from leadsman.train.tokens import TokenSet, tokenize_corpus, train_tokenizer

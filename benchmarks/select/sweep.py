@@ -1,13 +1,16 @@
 """What selections of real text are worth: `leadsman select --sweep` with a hidden and no needle.
 
     python benchmarks/select/sweep.py --corpora DIR --out benchmarks/select/results \
-        [--cases hidden absent] [--proxy ngram|neural] [--pool-bytes N] [--name NAME]
+        [--cases hidden absent] [--proxy ngram|neural] [--pool-bytes N] [--equal-bytes N] \
+        [--name NAME] [--work DIR]
 
 DIR holds one Parquet file (text, source) a corpus. Two cases for each needle:
 
 hidden   half of the needle's documents are the target, the other half is mixed with all other
          corpora and dealt into four sources at random, so that no source name gives it away
 absent   the pool is the other corpora under their own names; nothing of the needle is in it
+
+With ``--work`` a run that was killed continues.
 """
 
 from __future__ import annotations
@@ -85,6 +88,8 @@ def main() -> None:
     parser.add_argument("--pool-bytes", type=int, default=200_000_000)
     parser.add_argument("--held-out-bytes", type=int, default=2_000_000)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--equal-bytes", type=int, help="trained on, in the view at equal compute")
+    parser.add_argument("--work", type=Path, help="keep what was trained here")
     parser.add_argument("--name", help="of the result; sweep-PROXY by default")
     options = parser.parse_args()
     design = SweepDesign(
@@ -94,6 +99,7 @@ def main() -> None:
         proxy=options.proxy,
         pool_bytes=options.pool_bytes,
         held_out_bytes=options.held_out_bytes,
+        equal_bytes=options.equal_bytes,
     )
     found: dict[str, Any] = {"machine": machine("leadsman", "numpy", "numba", "scikit-learn")}
     text = []
@@ -101,8 +107,9 @@ def main() -> None:
         for name in options.cases:
             begin = time.perf_counter()
             with tempfile.TemporaryDirectory() as folder:
-                raw, target = case(name, needle, options.corpora, Path(folder))
-                report = sweep(raw, target, Path(folder) / "out", design)
+                place = (options.work or Path(folder)) / f"{needle}-{name}"
+                raw, target = case(name, needle, options.corpora, place)
+                report = sweep(raw, target, place / f"out-{options.proxy}", design)
             seconds = round(time.perf_counter() - begin, 1)
             found[f"{needle} {name}"] = report.to_dict() | {"seconds": seconds}
             text.append(

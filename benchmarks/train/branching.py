@@ -13,11 +13,10 @@ import argparse
 import tempfile
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 from benchmarks.machine import machine
-from benchmarks.train.corpora import token_sets
+from benchmarks.train.corpora import Corpora
 from benchmarks.train.result import write_result
 
 WIDTHS, COUNTS = (32, 40, 48, 56, 64), 6
@@ -26,34 +25,21 @@ WIDTHS, COUNTS = (32, 40, 48, 56, 64), 6
 def main() -> None:
     """Train the three ladders, print one JSON."""
     from leadsman.engine import LocalEngine
-    from leadsman.runs import Mixture, Recipe, Schedule
-    from leadsman.train.defaults import WARMUP_TOKENS, default_recipe, shape_of_width
-    from leadsman.train.feed import data_id
+    from leadsman.runs import Recipe, Schedule
+    from leadsman.train.defaults import WARMUP_TOKENS, shape_of_width
     from leadsman.train.ladder import plan_trunks, train_ladder
     from leadsman.train.ladder.job import trunk_tokens
-    from leadsman.train.tokens import TokenSet
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tokens", type=int, default=245_760, help="the largest count")
     parser.add_argument("--data", default="/tmp/leadsman-train-data")
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
-    sources, held_out = token_sets(Path(options.data))
-    sets = {name: TokenSet(path) for name, path in sources.items()}
-    mixture = Mixture("uniform", dict.fromkeys(sets, 1.0))
+    corpora = Corpora(options.data)
 
     def ladder(counts: list[int]) -> list[Recipe]:
-        return [
-            default_recipe(
-                shape_of_width(width, vocab_size=2048, seq_len=256),
-                mixture,
-                data_id(sets),
-                tokens,
-                seed=0,
-            )
-            for width in WIDTHS
-            for tokens in counts
-        ]
+        shapes = [shape_of_width(width, vocab_size=2048, seq_len=256) for width in WIDTHS]
+        return [corpora.recipe(shape, tokens) for shape in shapes for tokens in counts]
 
     counts = [options.tokens * k // COUNTS // 1024 * 1024 for k in range(1, COUNTS + 1)]
     recipes = ladder(counts)
@@ -69,7 +55,11 @@ def main() -> None:
                 job
                 for group in groups
                 for job in plan_trunks(
-                    group, sources=sources, held_out=held_out, compiled=True, **places
+                    group,
+                    sources=corpora.sources,
+                    held_out=corpora.held_out,
+                    compiled=True,
+                    **places,
                 )
             ]
             began = time.perf_counter()

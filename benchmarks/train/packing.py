@@ -12,18 +12,15 @@ import argparse
 import statistics
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 from benchmarks.machine import machine
-from benchmarks.train.corpora import token_sets
+from benchmarks.train.corpora import Corpora
 from benchmarks.train.result import write_result
 
-from leadsman.runs import Mixture, Packing
-from leadsman.train.defaults import default_recipe, shape_of_width
-from leadsman.train.feed import data_id
+from leadsman.runs import Packing
+from leadsman.train.defaults import shape_of_width
 from leadsman.train.loop import Trainer
-from leadsman.train.tokens import TokenSet
 
 ROUNDS, STEPS, WARM_STEPS = 5, 16, 24
 
@@ -34,11 +31,9 @@ def main() -> None:
     parser.add_argument("--data", default="/tmp/leadsman-train-data")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    sources, _ = token_sets(Path(options.data))
-    sets = {name: TokenSet(path) for name, path in sources.items()}
+    corpora = Corpora(options.data)
     shape = shape_of_width(96, vocab_size=2048, seq_len=256)
-    mixture = Mixture("uniform", dict.fromkeys(sets, 1.0))
-    base = default_recipe(shape, mixture, data_id(sets), 1 << 22, seed=0)
+    base = corpora.recipe(shape, 1 << 22)
     packings = {
         "stream": Packing(),
         "documents": Packing(name="documents"),
@@ -47,7 +42,7 @@ def main() -> None:
     trainers, rates = {}, {name: [] for name in packings}
     for name, packing in packings.items():
         recipe = replace(base, packing=packing)
-        trainers[name] = Trainer(recipe, sets, compiled=True)
+        trainers[name] = Trainer(recipe, corpora.sets, compiled=True)
         trainers[name].advance(recipe, WARM_STEPS)
     for _ in range(ROUNDS):
         for name, trainer in trainers.items():

@@ -10,6 +10,7 @@ of the first step (compilation) and the rate of the forward pass alone.
 
 from __future__ import annotations
 
+import argparse
 import multiprocessing
 import os
 import statistics
@@ -20,33 +21,11 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
+from benchmarks.train.corpora import random_tokens
 from benchmarks.train.result import write_result
 
 WIDTHS = (48, 72, 96, 128, 192, 256)
 SECONDS = 5.0
-
-
-def random_tokens(path: Path) -> None:
-    """A token set of random ids."""
-    from leadsman.files import Directory
-    from leadsman.train.tokens import TokenManifest
-
-    ids = np.random.default_rng(0).integers(2048, size=1 << 20, dtype=np.uint16)
-    manifest = TokenManifest(
-        tokens=len(ids),
-        documents=1,
-        bytes=len(ids),
-        vocab_size=2048,
-        end_of_text=0,
-        dtype="uint16",
-        tokenizer="",
-        hash="",
-        shards=[len(ids)],
-    )
-    directory = Directory(str(path))
-    directory.write("tokens-00000.bin", ids.tobytes())
-    directory.write_json("manifest.json", asdict(manifest))
 
 
 def measure(arguments: tuple[int, str]) -> dict[str, float]:
@@ -87,6 +66,7 @@ def measure(arguments: tuple[int, str]) -> dict[str, float]:
 
 def main() -> None:
     """Measure all widths and print the table as JSON."""
+    argparse.ArgumentParser(description=__doc__.partition("\n")[0]).parse_args()
     import torch
 
     from leadsman.train.cost import probe_tokens_per_second
@@ -95,7 +75,7 @@ def main() -> None:
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = tempfile.mkdtemp()
     os.environ["OMP_NUM_THREADS"] = "1"
     path = Path(tempfile.mkdtemp())
-    random_tokens(path)
+    random_tokens(path, vocab_size=2048)
     context = multiprocessing.get_context("spawn")
     table = {}
     for width in WIDTHS:

@@ -13,21 +13,18 @@ import argparse
 import itertools
 import tempfile
 import time
-from pathlib import Path
 
 import numpy as np
 from benchmarks.machine import machine
-from benchmarks.train.corpora import token_sets
+from benchmarks.train.corpora import Corpora
 from benchmarks.train.result import write_result
 from scipy.optimize import nnls
 
 from leadsman.engine import LocalEngine
-from leadsman.runs import Mixture, Run
+from leadsman.runs import Run
 from leadsman.train.cost import branch_tokens, estimate_ladder_seconds
-from leadsman.train.defaults import default_recipe, ladder_shapes
-from leadsman.train.feed import data_id
+from leadsman.train.defaults import ladder_shapes
 from leadsman.train.ladder import plan_trunks, train_ladder
-from leadsman.train.tokens import TokenSet
 
 SEEDS = (0, 1, 2)
 BRANCHES = 4
@@ -56,18 +53,21 @@ def main() -> None:
     parser.add_argument("--data", default="/tmp/leadsman-train-data")
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
-    sources, held_out = token_sets(Path(options.data))
-    sets = {name: TokenSet(path) for name, path in sources.items()}
-    mixture, data = Mixture("uniform", dict.fromkeys(sets, 1.0)), data_id(sets)
+    corpora = Corpora(options.data)
     recipes = [
-        default_recipe(shape, mixture, data, tokens, seed=seed)
+        corpora.recipe(shape, tokens, seed=seed)
         for seed in SEEDS
         for shape in ladder_shapes(2048, 256)
         for tokens in branch_tokens(options.flops / shape.train_flops_per_token, BRANCHES)
     ]
     with tempfile.TemporaryDirectory() as out:
-        places = {"ledger": f"{out}/ledger", "work": f"{out}/work"}
-        jobs = plan_trunks(recipes, sources=sources, held_out=held_out, **places)
+        jobs = plan_trunks(
+            recipes,
+            sources=corpora.sources,
+            held_out=corpora.held_out,
+            ledger=f"{out}/ledger",
+            work=f"{out}/work",
+        )
         began = time.perf_counter()
         runs = train_ladder(jobs, LocalEngine(options.workers))
         wall = time.perf_counter() - began

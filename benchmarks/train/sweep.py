@@ -20,56 +20,49 @@ import sys
 import tempfile
 import time
 from dataclasses import replace
-from pathlib import Path
+from typing import Any
 
 from benchmarks.machine import machine
+from benchmarks.train.corpora import Corpora
 from benchmarks.train.result import write_result
 
 WIDTH, RUNS, LOOP_RUNS = 64, 64, 5
 
 
-def design(sources: dict[str, str], tokens: int) -> list:
+def design(corpora: Corpora, tokens: int) -> list:
     """64 recipes of one shape."""
-    from leadsman.runs import Mixture
-    from leadsman.train.defaults import default_recipe, shape_of_width
-    from leadsman.train.feed import data_id
-    from leadsman.train.tokens import TokenSet
+    from leadsman.train.defaults import shape_of_width
 
-    sets = {name: TokenSet(path) for name, path in sources.items()}
-    vocab_size = next(iter(sets.values())).manifest.vocab_size
-    shape = shape_of_width(WIDTH, vocab_size=vocab_size, seq_len=256)
-    mixture = Mixture("uniform", dict.fromkeys(sets, 1.0))
+    shape = shape_of_width(WIDTH, vocab_size=2048, seq_len=256)
     return [
-        replace(
-            default_recipe(shape, mixture, data_id(sets), tokens, seed=number % 4),
-            lr=0.002 * 1.1 ** (number // 4),
-        )
+        replace(corpora.recipe(shape, tokens, seed=number % 4), lr=0.002 * 1.1 ** (number // 4))
         for number in range(RUNS)
     ]
 
 
 def child(options: argparse.Namespace) -> None:
     """Do the sweep, or some runs in one loop; print the seconds of each finished run."""
-    from benchmarks.train.corpora import token_sets
-
     from leadsman.engine import LocalEngine
     from leadsman.train.ladder import run_trunk, train_ladder
     from leadsman.train.sweep import Way, lay_out
 
-    sources, held_out = token_sets(Path(options.data))
-    places = {"ledger": f"{options.out}/ledger", "work": f"{options.out}/work"}
-    recipes = design(sources, options.tokens)
+    corpora = Corpora(options.data)
+    places: dict[str, Any] = {
+        "sources": corpora.sources,
+        "held_out": corpora.held_out,
+        "ledger": f"{options.out}/ledger",
+        "work": f"{options.out}/work",
+    }
+    recipes = design(corpora, options.tokens)
     if options.child == "sweep":
         way = Way("processes", workers=2)
-        jobs = lay_out(recipes, way, sources=sources, held_out=held_out, compiled=True, **places)
+        jobs = lay_out(recipes, way, compiled=True, **places)
         runs = train_ladder(jobs, LocalEngine(2))
         assert all(run.status == "finished" for run in runs), [run.reason for run in runs]
         print(json.dumps({"runs": len(runs), "flops": sum(recipe.flops for recipe in recipes)}))
         return
     way = Way("threads", workers=1, threads=int(options.child))
-    jobs = lay_out(
-        recipes[:LOOP_RUNS], way, sources=sources, held_out=held_out, compiled=True, **places
-    )
+    jobs = lay_out(recipes[:LOOP_RUNS], way, compiled=True, **places)
     ends, began = [], time.perf_counter()
     for job in jobs:
         run_trunk(job)
@@ -108,9 +101,7 @@ def main() -> None:
     if options.child:
         child(options)
         return
-    from benchmarks.train.corpora import token_sets
-
-    token_sets(Path(options.data))
+    corpora = Corpora(options.data)
     total = RUNS * options.tokens
     loops = {}
     for threads in ("1", "2"):
@@ -133,7 +124,7 @@ def main() -> None:
     result = machine() | {
         "runs": RUNS,
         "width": WIDTH,
-        "params": design(token_sets(Path(options.data))[0], options.tokens)[0].shape.params,
+        "params": design(corpora, options.tokens)[0].shape.params,
         "tokens_each": options.tokens,
         "sweep": {"seconds": round(seconds, 1), "tokens_per_second": round(rate)},
         "loop": loops,

@@ -8,6 +8,7 @@ process; rounds take turns. Rates are per second of processor time (see rates.py
 
 from __future__ import annotations
 
+import argparse
 import statistics
 import time
 from collections.abc import Callable
@@ -46,6 +47,7 @@ def stepper(
 
 def main() -> None:
     """Time the four, print one JSON."""
+    argparse.ArgumentParser(description=__doc__.partition("\n")[0]).parse_args()
     torch.set_num_threads(1)
     shape = shape_of_width(WIDTH, vocab_size=2048, seq_len=256)
     ids = torch.randint(2048, (ROWS, 257), generator=torch.Generator().manual_seed(0))

@@ -130,8 +130,10 @@ def test_several_targets_are_taken_as_one(tmp_path, corpora):
 
 def test_a_target_that_is_the_source_is_refused(tmp_path, corpora):
     _, target, _ = corpora
-    with pytest.raises(InputError, match="source 'documents' becomes empty"):
+    with pytest.raises(InputError, match="no document is left"):
         decontaminate(target, target, tmp_path / "out")
+    with pytest.raises(InputError, match="source 'documents' becomes empty"):
+        decontaminate(target, target, tmp_path / "out", stop_source_loss=1.0)
 
 
 @pytest.mark.parametrize("options", [{"n": 0}, {"span": 3}, {"overlap": 0.0}, {"overlap": 2.0}])

@@ -208,12 +208,17 @@ def test_done_work_is_not_done_again(tmp_path, planted):
         deduplicate(corpus, tmp_path / "raw")
 
 
-def test_a_source_that_becomes_empty_is_named(tmp_path, planted):
+def test_a_source_that_becomes_empty_stops_the_job_only_if_asked(tmp_path, planted):
     one = write_corpus(tmp_path / "one", planted[:10])
     two = write_corpus(tmp_path / "two", [r | {"source": "mirror"} for r in planted[:10]])
     with pytest.raises(InputError, match="source 'mirror' becomes empty: all its 10 documents"):
-        deduplicate([one, two], tmp_path / "out")
+        deduplicate([one, two], tmp_path / "out", stop_source_loss=1.0)
     assert not (tmp_path / "out/manifest.json").exists()
+    report = deduplicate([one, two], tmp_path / "out")
+    assert set(report.kept) == set(report.offered) - {"mirror"}
+    assert len(report.warnings) == 1
+    assert "1 of " in report.warnings[0]
+    assert report.warnings[0].endswith("fewer than 100 documents; 1 of them become empty")
 
 
 @pytest.mark.parametrize(

@@ -162,6 +162,9 @@ def test_a_source_that_becomes_empty_is_named(tmp_path):
     one = write_corpus(tmp_path / "one", [{"text": SHARED, "source": "one"}])
     two = write_corpus(tmp_path / "two", [{"text": SHARED, "source": "two"}])
     with pytest.raises(InputError, match="source 'two' becomes empty"):
-        deduplicate_paragraphs([one, two], tmp_path / "out")
+        deduplicate_paragraphs([one, two], tmp_path / "out", stop_source_loss=1.0)
+    report = deduplicate_paragraphs([one, two], tmp_path / "out")
+    assert set(report.kept) == {"one"}
+    assert "1 of them become empty" in report.warnings[0]
     with pytest.raises(InputError, match="must be paragraph or line"):
         deduplicate_paragraphs([one, two], tmp_path / "out", unit="page")

@@ -185,7 +185,9 @@ def test_what_cannot_be_is_named(tmp_path, corpus):
     copy = write_corpus(tmp_path / "copy", [{"text": t} for t in ("sea1 sea2", "x y")], source="c")
     first = write_corpus(tmp_path / "one", [{"text": t} for t in ("sea2 sea1", "y x", "z")])
     with pytest.raises(InputError, match="source 'c' becomes empty"):
-        deduplicate_semantic([first, copy], tmp_path / "empty", clusters=1, threshold=0.9)
+        deduplicate_semantic(
+            [first, copy], tmp_path / "empty", clusters=1, threshold=0.9, stop_source_loss=1.0
+        )
     with pytest.raises(MissingExtraError, match="embed"):
         embedding_named("some/model")
     assert isinstance(Corpus.open(corpus.location), Corpus)

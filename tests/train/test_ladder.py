@@ -94,6 +94,35 @@ def test_a_stopped_trunk_continues_to_the_same_results(
     assert state.tokens == state.total_tokens == stopped.tokens
 
 
+@pytest.mark.parametrize("stop_after", [3, 12, 18, 33])
+@pytest.mark.parametrize("added", [6, 14, 60])
+def test_runs_added_after_a_kill_are_those_of_an_undisturbed_ladder(
+    job, new_recipe, tmp_path, monkeypatch, stop_after, added
+):
+    """``added`` tokens, in batches, may branch before the place where the kill left the trunk."""
+    planned = [new_recipe(tokens=64 * n) for n in (10, 20, 30)]
+    wanted = sorted([*planned, new_recipe(tokens=64 * added)], key=lambda recipe: recipe.tokens)
+    run_trunk(job(wanted, ledger=str(tmp_path / "undisturbed"), work=str(tmp_path / "w")))
+    one_step, steps = Trainer._one_step, 0
+
+    def interrupted(self, lr):
+        nonlocal steps
+        steps += 1
+        if steps > stop_after:
+            raise KeyboardInterrupt
+        return one_step(self, lr)
+
+    monkeypatch.setattr(Trainer, "_one_step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run_trunk(job(planned, checkpoint_seconds=0.0))
+    monkeypatch.setattr(Trainer, "_one_step", one_step)
+    run_trunk(job(wanted))
+    undisturbed, ledger = Ledger(str(tmp_path / "undisturbed")), Ledger(str(tmp_path / "ledger"))
+    for recipe in wanted:
+        assert ledger.get(recipe.id).losses == undisturbed.get(recipe.id).losses
+        assert ledger.curve(recipe.id).equals(undisturbed.curve(recipe.id))
+
+
 def test_finished_runs_are_not_redone(job, new_recipe, monkeypatch):
     first, second = (new_recipe(tokens=64 * n) for n in (10, 20))
     run_trunk(job([first]))

@@ -153,17 +153,16 @@ def _jobs(design: Design, way: Way) -> list[TrunkJob]:
 
 def describe(design: Design, workers: int) -> list[str]:
     """What a design will do: runs, tokens saved by branching, time, memory."""
-    from leadsman.train.cost import (
-        estimate_ladder_seconds,
-        estimate_memory_bytes,
-        machine_ratio,
-    )
+    from leadsman.train.cost import estimate_ladder_seconds, machine_ratio
+    from leadsman.train.footprint import estimate_memory_bytes
 
     recipes, jobs = design.recipes, design.jobs
     alone = sum(recipe.tokens for recipe in recipes)
     shared = sum(job.tokens for job in jobs)
     nominal = estimate_ladder_seconds(jobs, workers=workers, held_out_tokens=design.held_out_tokens)
-    memory = max(estimate_memory_bytes(recipe) for recipe in recipes)
+    memory = max(
+        estimate_memory_bytes(job.recipes[0], branches=len(job.recipes) > 1) for job in jobs
+    )
     flops = sum(job.flops for job in jobs)
     return [
         f"{len(recipes)} runs from {len(jobs)} trunks: {shared:,} tokens "

@@ -48,6 +48,9 @@ class Extent:
     def __add__(self, other: Extent) -> Extent:
         return Extent(self.documents + other.documents, self.text_bytes + other.text_bytes)
 
+    def __sub__(self, other: Extent) -> Extent:
+        return Extent(self.documents - other.documents, self.text_bytes - other.text_bytes)
+
 
 @dataclass(frozen=True)
 class Shard:

@@ -70,6 +70,7 @@ def decontaminate(
     span: int = 30,
     overlap: float = 0.5,
     max_source_loss: float = 0.5,
+    stop_source_loss: float | None = None,
     engine: Engine | None = None,
     shard_bytes: int = SHARD_BYTES,
 ) -> DecontaminationReport:
@@ -83,12 +84,13 @@ def decontaminate(
         n: tokens in an n-gram.
         span: tokens in a row that must not be shared; at least n.
         overlap: share of a document's or an item's n-grams that must not be shared, in (0, 1].
-        max_source_loss: share of a source's bytes beyond which its loss gives a warning.
+        max_source_loss, stop_source_loss: share of a source's bytes beyond which its loss gives a
+            warning, and from which on the job stops (1: where nothing stays); by default never.
         engine: where the work is done; threads of this process by default.
         shard_bytes: text in an output shard.
 
     Raises:
-        InputError: a source loses all its documents, ``out`` holds other work, a setting cannot
+        InputError: a source loses too much, ``out`` holds other work, a setting cannot
             be, or a file is at fault.
     """
     if n < 1:
@@ -100,7 +102,7 @@ def decontaminate(
     engine = engine or ThreadEngine()
     joined, items = Corpus.join(corpora), Corpus.join(against)
     rules = _Rules(n, span, overlap)
-    settings = vars(rules) | {"max_source_loss": max_source_loss, "shard_bytes": shard_bytes}
+    settings = vars(rules) | {"shard_bytes": shard_bytes}
     job = Job(out, "decontaminate", settings, [joined, items])
     if job.finished:
         return DecontaminationReport.from_dict(json.loads(job.directory.read("report.json")))
@@ -113,7 +115,7 @@ def decontaminate(
         pass
     found = job.gather("overlap", "found", len(parts))
     removal = _removal(joined, items, found)
-    warnings = removal.check(max_source_loss)
+    warnings = removal.check(max_source_loss, stop_source_loss)
     removal.write_rejects(job)
     corpus = write_subset(
         joined, ~removal.removed, removal.text_bytes, job, engine=engine, shard_bytes=shard_bytes

@@ -111,6 +111,7 @@ def deduplicate(
     rows: int = 6,
     max_checks: int = 64,
     max_source_loss: float = 0.5,
+    stop_source_loss: float | None = None,
     seed: int = 0,
     engine: Engine | None = None,
     shard_bytes: int = SHARD_BYTES,
@@ -121,12 +122,13 @@ def deduplicate(
         corpora: one corpus or several, the most wanted first: of two copies the first stays.
         out: directory or URL of the result.
         method, threshold, n, bands, rows, max_checks, seed: see :class:`DedupSettings`.
-        max_source_loss: share of a source's bytes beyond which its loss gives a warning.
+        max_source_loss, stop_source_loss: share of a source's bytes beyond which its loss gives a
+            warning, and from which on the job stops (1: where nothing stays); by default never.
         engine: where the work is done; threads of this process by default.
         shard_bytes: text in an output shard.
 
     Raises:
-        InputError: a source loses all its documents, ``out`` holds other work, a setting cannot
+        InputError: a source loses too much, ``out`` holds other work, a setting cannot
             be, or a file is at fault.
     """
     settings = DedupSettings(
@@ -135,7 +137,7 @@ def deduplicate(
     )  # fmt: skip
     engine = engine or ThreadEngine()
     joined = Corpus.join(corpora)
-    described = vars(settings) | {"max_source_loss": max_source_loss, "shard_bytes": shard_bytes}
+    described = vars(settings) | {"shard_bytes": shard_bytes}
     job = Job(out, "dedup", described, [joined])
     if job.finished:
         return DedupReport.from_dict(json.loads(job.directory.read("report.json")))
@@ -155,7 +157,7 @@ def deduplicate(
         kept_of=found.kept_of,
         details={"jaccard": found.jaccard},
     )
-    warnings = removal.check(max_source_loss)
+    warnings = removal.check(max_source_loss, stop_source_loss)
     removal.write_rejects(job)
     corpus = write_subset(
         joined, ~removal.removed, text_bytes, job, engine=engine, shard_bytes=shard_bytes

@@ -34,6 +34,7 @@ from leadsman.corpus.job import Job
 from leadsman.corpus.rejects import EXCERPT
 from leadsman.corpus.removal import EXAMPLES, RemovalReport
 from leadsman.corpus.segments import Unit, segments
+from leadsman.corpus.source_loss import check_sources
 from leadsman.corpus.subset import publish
 from leadsman.corpus.text import normalised_hashes, texts
 from leadsman.corpus.writer import ShardWriter
@@ -80,6 +81,7 @@ def deduplicate_paragraphs(
     unit: Unit = "paragraph",
     min_bytes: int = 80,
     max_source_loss: float = 0.5,
+    stop_source_loss: float | None = None,
     engine: Engine | None = None,
 ) -> ParagraphReport:
     """Write the documents of ``corpora`` without pieces that stand in an earlier place.
@@ -89,11 +91,12 @@ def deduplicate_paragraphs(
         out: directory or URL of the result.
         unit: ``paragraph`` (blank lines between) or ``line``.
         min_bytes: content, white space left out, below which a piece is let be.
-        max_source_loss: share of a source's bytes beyond which its loss gives a warning.
+        max_source_loss, stop_source_loss: share of a source's bytes beyond which its loss gives a
+            warning, and from which on the job stops (1: where nothing stays); by default never.
         engine: where the work is done; threads of this process by default.
 
     Raises:
-        InputError: a source becomes empty, ``out`` holds other work, or a file is at fault.
+        InputError: a source loses too much, ``out`` holds other work, or a file is at fault.
     """
     if unit not in ("paragraph", "line"):
         raise InputError(f"must be paragraph or line, not {unit!r}", column="unit")
@@ -101,7 +104,7 @@ def deduplicate_paragraphs(
         raise InputError(f"must be at least 1, not {min_bytes}", column="min_bytes")
     engine = engine or ThreadEngine()
     joined = Corpus.join(corpora)
-    settings = {"unit": unit, "min_bytes": min_bytes, "max_source_loss": max_source_loss}
+    settings = {"unit": unit, "min_bytes": min_bytes}
     job = Job(out, "paragraphs", settings, [joined])
     if job.finished:
         return ParagraphReport.from_dict(json.loads(job.directory.read("report.json")))
@@ -115,7 +118,7 @@ def deduplicate_paragraphs(
     write = partial(_write, corpus=joined, job=job, ids=ids)
     for _ in engine.map(write, [part for part in parts if not job.has(_marker(part))]):
         pass
-    report, corpus = _report(joined, job, unit, max_source_loss)
+    report, corpus = _report(joined, job, unit, max_source_loss, stop_source_loss)
     job.directory.write_json("report.json", report.to_dict())
     publish(corpus, job)
     return report
@@ -267,26 +270,20 @@ def _cut(
 
 
 def _report(
-    corpus: Corpus, job: Job, unit: Unit, max_source_loss: float
+    corpus: Corpus, job: Job, unit: Unit, max_source_loss: float, stop_source_loss: float | None
 ) -> tuple[ParagraphReport, Corpus]:
     done = [json.loads(job.work.read(_marker(part))) for part in range(len(corpus.shards))]
     shards = tuple(Shard.from_dict(part["shard"]) for part in done if part["shard"])
     kept = Corpus(job.directory.location, corpus.schema, shards, job.fingerprint)
-    warnings = []
-    for name, offered in corpus.sources.items():
-        left = kept.sources.get(name, Extent())
-        if not left.documents:
-            raise InputError(
-                f"source {name!r} becomes empty: every paragraph of its {offered.documents} "
-                f"documents stands elsewhere; leave it out, or put it first",
-                file=corpus.location,
-            )
-        share = 1 - left.text_bytes / max(offered.text_bytes, 1)
-        if share > max_source_loss:
-            warnings.append(
-                f"source {name!r} loses {share:.0%} of its text; look into rejects/ "
-                f"before you trust this"
-            )
+    if not shards:
+        raise InputError("no document is left; loosen the settings", file=corpus.location)
+    lost = {
+        name: offered - kept.sources.get(name, Extent()) for name, offered in corpus.sources.items()
+    }
+    warnings = check_sources(
+        corpus.sources, lost, warn=max_source_loss, stop=stop_source_loss,
+        location=corpus.location,
+    )  # fmt: skip
     gone = Extent(sum(d["gone"] for d in done), sum(d["gone_bytes"] for d in done))
     examples = [example for part in done for example in part["examples"]]
     report = ParagraphReport(

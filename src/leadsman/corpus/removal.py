@@ -19,8 +19,8 @@ import pyarrow as pa
 from leadsman.corpus.corpus import Corpus, Extent, Shard
 from leadsman.corpus.job import Job
 from leadsman.corpus.rejects import EXCERPT
+from leadsman.corpus.source_loss import check_sources
 from leadsman.engine import ThreadEngine
-from leadsman.errors import InputError
 
 EXAMPLES = 5
 
@@ -94,34 +94,22 @@ class Removal:
     kept_of: npt.NDArray[np.int64]
     details: Mapping[str, npt.NDArray[Any]]
 
-    def check(self, max_source_loss: float) -> list[str]:
-        """Warn of sources that lose more than a share of their bytes.
+    def check(self, max_source_loss: float, stop_source_loss: float | None) -> list[str]:
+        """Warnings of :func:`~leadsman.corpus.source_loss.check_sources`.
 
         Raises:
-            InputError: a source loses all its documents.
+            InputError: a source loses ``stop_source_loss`` or more.
         """
-        names = list(self.corpus.sources)
-        gone: dict[str, Extent] = dict.fromkeys(names, Extent())
+        gone: dict[str, Extent] = dict.fromkeys(self.corpus.sources, Extent())
         firsts = np.cumsum([0, *(shard.documents for shard in self.corpus.shards)])
         count = partial(_lost, removal=self, firsts=firsts)
         for _, lost in ThreadEngine().map(count, range(len(self.corpus.shards))):
             for name, extent in lost.items():
                 gone[name] += extent
-        warnings = []
-        for name, offered in self.corpus.sources.items():
-            if gone[name].documents == offered.documents:
-                raise InputError(
-                    f"source {name!r} becomes empty: all its {offered.documents} documents are "
-                    f"removed; leave it out, or put it first, or loosen the settings",
-                    file=self.corpus.location,
-                )
-            share = gone[name].text_bytes / max(offered.text_bytes, 1)
-            if share > max_source_loss:
-                warnings.append(
-                    f"source {name!r} loses {share:.0%} of its text; look into rejects/ "
-                    f"before you trust this"
-                )
-        return warnings
+        return check_sources(
+            self.corpus.sources, gone, warn=max_source_loss, stop=stop_source_loss,
+            location=self.corpus.location,
+        )  # fmt: skip
 
     def write_rejects(self, job: Job) -> None:
         """Write the reject records that are not there yet."""

@@ -79,6 +79,7 @@ def deduplicate_semantic(
     clusters: int | None = None,
     embedding: Embedding | None = None,
     max_source_loss: float = 0.5,
+    stop_source_loss: float | None = None,
     seed: int = 0,
     engine: Engine | None = None,
     shard_bytes: int = SHARD_BYTES,
@@ -92,7 +93,8 @@ def deduplicate_semantic(
         prototypes: share of the remaining documents to drop as most ordinary, in [0, 1).
         clusters: by default the root of the number of documents.
         embedding: places documents; hashed TF-IDF with SVD by default.
-        max_source_loss: share of a source's bytes beyond which its loss gives a warning.
+        max_source_loss, stop_source_loss: share of a source's bytes beyond which its loss gives a
+            warning, and from which on the job stops (1: where nothing stays); by default never.
         seed: of samples and clusters.
         engine: where documents are embedded and written.
         shard_bytes: text in an output shard.
@@ -111,8 +113,7 @@ def deduplicate_semantic(
     joined = Corpus.join(corpora)
     settings = {
         "threshold": threshold, "prototypes": prototypes, "clusters": clusters, "seed": seed,
-        "embedding": embedding.describe(), "max_source_loss": max_source_loss,
-        "shard_bytes": shard_bytes,
+        "embedding": embedding.describe(), "shard_bytes": shard_bytes,
     }  # fmt: skip
     job = Job(out, "semantic", settings, [joined])
     if job.finished:
@@ -132,7 +133,7 @@ def deduplicate_semantic(
         kept_of=kept_of,
         details={"cosine": np.where(ordinary, nearness, similarity)},
     )
-    warnings = removal.check(max_source_loss)
+    warnings = removal.check(max_source_loss, stop_source_loss)
     removal.write_rejects(job)
     kept = ~removal.removed
     corpus = write_subset(joined, kept, text_bytes, job, engine=engine, shard_bytes=shard_bytes)

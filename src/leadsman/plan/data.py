@@ -54,10 +54,18 @@ def prepare(project: Project, workspace: Workspace) -> dict[str, Any]:
         workspace.watcher.progress(position, len(project.sources) + 2, f"reading {spec.name}")
         sources.append(_read_source(spec, workspace))
     workspace.watcher.progress(len(sources), len(sources) + 2, "dropping duplicates")
-    unique = deduplicate([source.corpus for source in sources], workspace.path / "corpora/unique")
+    # A source that the mixture counts on must not vanish.
+    unique = deduplicate(
+        [source.corpus for source in sources],
+        workspace.path / "corpora/unique",
+        stop_source_loss=1.0,
+    )
     workspace.watcher.progress(len(sources) + 1, len(sources) + 2, "comparing with the target")
     clean = decontaminate(
-        unique.corpus, Corpus.join([reference, held_out]), workspace.path / "corpora/clean"
+        unique.corpus,
+        Corpus.join([reference, held_out]),
+        workspace.path / "corpora/clean",
+        stop_source_loss=1.0,
     )
     rows = [_source_row(source, unique, clean) for source in sources]
     return {

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from leadsman.errors import InputError, MethodError
 from leadsman.methods import Kind, Method
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from leadsman.runs import Recipe
-    from leadsman.train.loop import Trainer
+    from leadsman.runs import ModelShape, Recipe
     from leadsman.train.model import Decoder
 
 
@@ -35,7 +35,12 @@ class OptimizerMethod(TrainingMethod):
     The loop sets each group's ``lr`` to the schedule's times the group's ``lr_scale``; groups come
     from :func:`leadsman.train.parametrization.param_groups`, so muP holds for every optimizer
     whose update does not grow with the gradient's size.
+
+    Attributes:
+        state_numbers: numbers kept for each trained parameter of a block matrix, 4 bytes each.
     """
+
+    state_numbers: ClassVar[int] = 2
 
     @abstractmethod
     def apply(self, model: Decoder, recipe: Recipe) -> torch.optim.Optimizer:
@@ -44,6 +49,32 @@ class OptimizerMethod(TrainingMethod):
         Raises:
             MethodError: hyperparameters this model cannot be trained with.
         """
+
+    def state_bytes(self, shape: ModelShape) -> int:
+        """Bytes of optimizer state for a plain model of ``shape``, in float32."""
+        return 4 * self.state_numbers * shape.params
+
+
+class Training(Protocol):
+    """What a method sees of the run it acts on: a :class:`leadsman.train.loop.Trainer`.
+
+    Attributes:
+        recipe: what is trained.
+        step: optimizer steps done.
+        model, optimizer, device: as they are now.
+    """
+
+    recipe: Recipe
+    step: int
+    model: Decoder
+    optimizer: torch.optim.Optimizer
+    device: torch.device
+
+    def replace_model(self, model: Decoder) -> None:
+        """Go on with another model, its optimizer state empty."""
+
+    def evaluated(self) -> AbstractContextManager[Decoder]:
+        """The plain Llama that training has come to."""
 
 
 class RunMethod(TrainingMethod):
@@ -67,20 +98,20 @@ class RunMethod(TrainingMethod):
         """
         return model
 
-    def reduce(self, losses: Tensor, trainer: Trainer) -> Tensor:
+    def reduce(self, losses: Tensor, trainer: Training) -> Tensor:
         """The scalar to minimise, of token losses ``[sequences, seq_len]`` in nats.
 
         Only called where a subclass defines it; the curve keeps the plain mean.
         """
         return losses.mean()
 
-    def before_step(self, trainer: Trainer) -> None:
+    def before_step(self, trainer: Training) -> None:
         """Called before the batch is read; ``trainer.step`` steps are done."""
 
-    def after_step(self, trainer: Trainer) -> None:
+    def after_step(self, trainer: Training) -> None:
         """Called after each optimizer step; may call :meth:`Trainer.replace_model`."""
 
-    def restructure(self, trainer: Trainer, step: int) -> None:
+    def restructure(self, trainer: Training, step: int) -> None:
         """Give ``trainer.model`` the parameters it has after ``step`` steps, whatever their values.
 
         Called before a checkpoint of that step is loaded; only growing methods need it.
@@ -89,6 +120,14 @@ class RunMethod(TrainingMethod):
     def finish(self, model: Decoder) -> Decoder:
         """The plain Llama that is evaluated and saved; the given model is left as it is."""
         return model
+
+    def params(self, shape: ModelShape) -> int:
+        """Trained parameters where the recipe's shape is ``shape``, the most during the run."""
+        return shape.params
+
+    def index_bytes(self, shape: ModelShape) -> int:
+        """Bytes of what the model keeps beside its trained parameters."""
+        return 0
 
     def train_flops(self, recipe: Recipe) -> float:
         """Training compute with this method, where it is not that of the recipe's shape."""

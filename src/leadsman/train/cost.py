@@ -29,7 +29,6 @@ EVALUATION_GFLOPS: Mapping[int, float] = {48: 21, 72: 31, 96: 44, 128: 58, 192: 
 
 COMPILE_SECONDS = 25.0
 START_SECONDS = 8.0
-LIBRARY_BYTES = 8e8
 PROBE_TOKENS_PER_SECOND = 12_750.0
 """Tokens a second of :func:`machine_ratio`'s probe on the reference machine."""
 
@@ -68,24 +67,6 @@ def estimate_ladder_seconds(
             compiled.add(job.recipes[0].shape)
             busy[worker] += COMPILE_SECONDS
     return max(busy)
-
-
-def estimate_memory_bytes(recipe: Recipe, *, device: str = "cpu", replicas: int = 1) -> float:
-    """Resident bytes of one training process.
-
-    16 bytes a parameter for weights, gradients and two moments, 12 for the copy a branch is
-    forked from, activations of one micro-batch at 4 bytes, three copies of the logits, and the
-    libraries.
-    """
-    from leadsman.train.loop import micro_sequences
-
-    shape = recipe.shape
-    sequences = recipe.batch_tokens // shape.seq_len
-    tokens = micro_sequences(sequences, shape.seq_len, device) * shape.seq_len
-    kv_width = shape.kv_heads * shape.head_width
-    block = 9 * shape.width + 3 * kv_width + 4 * shape.ffn_width + 2 * shape.heads * shape.seq_len
-    activations = 4 * tokens * (shape.layers * block + 3 * shape.vocab_size)
-    return replicas * (28.0 * shape.params + activations) + LIBRARY_BYTES
 
 
 def ladder_recipes(
@@ -180,7 +161,7 @@ def probe_tokens_per_second(*, seconds: float = 3.0) -> float:
     """Tokens a second of a small model, not compiled, on random tokens with one thread."""
     import torch
 
-    from leadsman.train.loop import build_optimizer
+    from leadsman.train.build import build_optimizer
     from leadsman.train.model import Decoder
     from leadsman.train.parametrization import initialize
 

@@ -26,19 +26,19 @@ def resolve_device(name: str) -> str:
     return name
 
 
-def check_memory(recipe: Recipe, device: str, *, replicas: int = 1) -> None:
+def check_memory(recipe: Recipe, device: str, *, replicas: int = 1, branches: bool = False) -> None:
     """Refuse a run, or a stack of runs, that will not fit, before it starts.
+
+    Arguments are those of :func:`~leadsman.train.footprint.estimate_memory_bytes`.
 
     Raises:
         InputError: the estimate is above the memory of the machine or device; both are told.
     """
-    from leadsman.train.cost import estimate_memory_bytes
+    from leadsman.train.footprint import estimate_memory_bytes
     from leadsman.train.provenance import memory_bytes
 
-    needed, there = (
-        estimate_memory_bytes(recipe, device=device, replicas=replicas),
-        memory_bytes(device),
-    )
+    needed = estimate_memory_bytes(recipe, device=device, replicas=replicas, branches=branches)
+    there = memory_bytes(device)
     if needed > there:
         raise InputError(
             f"about {needed / 1e9:.3g} GB of memory are needed and {device} has "
@@ -49,7 +49,7 @@ def check_memory(recipe: Recipe, device: str, *, replicas: int = 1) -> None:
 
 def out_of_memory(error: BaseException, recipe: Recipe, device: str, *, replicas: int = 1) -> str:
     """What to say of an error that means memory ran out; empty for any other error."""
-    from leadsman.train.cost import estimate_memory_bytes
+    from leadsman.train.footprint import estimate_memory_bytes
     from leadsman.train.provenance import memory_bytes
 
     if not isinstance(error, MemoryError) and "memory" not in str(error).lower():

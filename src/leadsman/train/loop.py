@@ -13,24 +13,23 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import polars as pl
 import torch
 from torch import Tensor
 
-from leadsman.errors import InputError, LeadsmanError
-from leadsman.registry import methods
-from leadsman.runs import MODEL_VERSION, Recipe
-from leadsman.train.base import OptimizerMethod, RunMethod, run_method_classes
+from leadsman.errors import LeadsmanError
+from leadsman.runs import Recipe
+from leadsman.train.base import RunMethod
+from leadsman.train.build import build_optimizer, initial_model, run_methods
 from leadsman.train.feed import open_feed
+from leadsman.train.micro_batches import micro_sequences
 from leadsman.train.model import Decoder
-from leadsman.train.parametrization import initialize
 from leadsman.train.schedule import lr_at
 from leadsman.train.tokens import TokenSet
 
-MICRO_TOKENS = {"cpu": 8192, "cuda": 65_536}
 MAX_COMPILED_SHAPES = 64
 
 
@@ -183,18 +182,17 @@ class Trainer:
             if averages:
                 cast(Any, self.optimizer).train()
 
-    def state(self) -> dict[str, Any]:
-        """A copy of all that the next step depends on, and the curve."""
-        return copy.deepcopy(
-            {
-                "step": self.step,
-                "seconds": self.seconds,
-                "model": self.model.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
-                "methods": [method.state() for method in self.methods],
-                "curve": vars(self.curve),
-            }
-        )
+    def state(self, *, copied: bool = True) -> dict[str, Any]:
+        """All that the next step depends on, and the curve; a view of it if not ``copied``."""
+        state = {
+            "step": self.step,
+            "seconds": self.seconds,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "methods": [method.state() for method in self.methods],
+            "curve": vars(self.curve),
+        }
+        return copy.deepcopy(state) if copied else state
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Continue from a :meth:`state`, which is left untouched."""
@@ -208,89 +206,12 @@ class Trainer:
         self.curve = Curve(**state["curve"])
 
 
-def initial_model(recipe: Recipe, start: Decoder | None) -> Decoder:
-    """The model before its first step.
-
-    Raises:
-        InputError: the recipe is of another version of the model, continues from weights that
-            are not given, or these are of another shape.
-    """
-    if recipe.model_version != MODEL_VERSION:
-        raise InputError(
-            f"this recipe is of version {recipe.model_version} of the model and this is version "
-            f"{MODEL_VERSION}; make the recipe again",
-            column="model_version",
-        )
-    if not recipe.start:
-        model = Decoder(recipe.shape)
-        initialize(model, seed=recipe.seed)
-        return model
-    if start is None:
-        raise InputError(
-            f"the weights to continue from ({recipe.start}) are not given", column="start"
-        )
-    if start.shape != recipe.shape:
-        raise InputError(
-            f"the weights to continue from are of {start.shape}, the recipe is of {recipe.shape}",
-            column="start",
-        )
-    return start
-
-
 def divergence(recipe: Recipe, step: int, loss: float) -> str:
     """What to say of a run that diverged."""
     return (
         f"diverged at step {step}: loss {loss:.3g} nats per token with lr {recipe.lr:g}; "
         f"lower lr or lengthen the warm-up"
     )
-
-
-def run_methods(recipe: Recipe) -> list[RunMethod]:
-    """What acts on the run: the recipe's methods but the optimizer's options, by name.
-
-    Raises:
-        InputError: a method or an option is not known, or two weigh the loss.
-        MethodError: an option is out of bounds.
-    """
-    chosen: list[RunMethod] = []
-    for cls in run_method_classes(recipe):
-        try:
-            chosen.append(cls(**recipe.methods[cls.name]))
-        except TypeError as error:
-            raise InputError(f"{error}", column=f"methods.{cls.name}") from error
-    weighing = [m.name for m in chosen if type(m).reduce is not RunMethod.reduce]
-    if len(weighing) > 1:
-        raise InputError(f"{' and '.join(weighing)} both weigh the loss; use one", column="methods")
-    return chosen
-
-
-def build_optimizer(model: Decoder, recipe: Recipe) -> torch.optim.Optimizer:
-    """The recipe's optimizer over the model's parameter groups, at the model's present shape.
-
-    Raises:
-        InputError: the optimizer or one of its options is not known.
-        MethodError: an option is out of bounds, or the model cannot be trained with it.
-    """
-    known = {
-        name: cls for name, cls in methods("training").items() if issubclass(cls, OptimizerMethod)
-    }
-    if recipe.optimizer not in known:
-        raise InputError(
-            f"no optimizer is called {recipe.optimizer!r}; there are {', '.join(known)}",
-            column="optimizer",
-        )
-    options = dict(recipe.methods.get(recipe.optimizer, {}))
-    try:
-        chosen = known[recipe.optimizer](**options)
-    except TypeError as error:
-        raise InputError(f"{error}", column=f"methods.{recipe.optimizer}") from error
-    return chosen.apply(model, replace(recipe, shape=model.shape))
-
-
-def micro_sequences(sequences: int, seq_len: int, device: str, *, replicas: int = 1) -> int:
-    """Sequences in one forward pass: the largest divisor of the batch within MICRO_TOKENS."""
-    limit = max(1, MICRO_TOKENS[device] // (seq_len * replicas))
-    return max(n for n in range(1, sequences + 1) if sequences % n == 0 and n <= limit)
 
 
 def compiled_losses() -> Callable[[Decoder, Tensor, Tensor, int | None], Tensor]:

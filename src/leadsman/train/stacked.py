@@ -27,7 +27,8 @@ from leadsman.errors import InputError
 from leadsman.runs import MODEL_VERSION, Recipe, RunStatus
 from leadsman.train.feed import open_feed
 from leadsman.train.ladder.replicas import Ended
-from leadsman.train.loop import Curve, compiled_losses, divergence, micro_sequences
+from leadsman.train.loop import Curve, compiled_losses, divergence
+from leadsman.train.micro_batches import micro_sequences
 from leadsman.train.model import Decoder
 from leadsman.train.optimizers.adamw import AdamW
 from leadsman.train.parametrization import initialize, scale_and_decay
@@ -128,19 +129,18 @@ class StackedTrainer:
         """Training compute of a replica's run."""
         return self.feeds[number].flops(recipe.steps)
 
-    def state(self) -> dict[str, Any]:
-        """A copy of all that the next step depends on, and the curves."""
-        return copy.deepcopy(
-            {
-                "step": self.step,
-                "seconds": self.seconds,
-                "model": self.model.state_dict(),
-                "moments": [(state.mean, state.square) for state in self._states],
-                "alive": self._alive,
-                "ended": {number: tuple(end) for number, end in self.ended.items()},
-                "curves": [vars(curve) for curve in self.curves],
-            }
-        )
+    def state(self, *, copied: bool = True) -> dict[str, Any]:
+        """All that the next step depends on, and the curves; a view of it if not ``copied``."""
+        state = {
+            "step": self.step,
+            "seconds": self.seconds,
+            "model": self.model.state_dict(),
+            "moments": [(state.mean, state.square) for state in self._states],
+            "alive": self._alive,
+            "ended": {number: tuple(end) for number, end in self.ended.items()},
+            "curves": [vars(curve) for curve in self.curves],
+        }
+        return copy.deepcopy(state) if copied else state
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Continue from a :meth:`state`, which is left untouched."""

@@ -13,7 +13,8 @@ from leadsman.errors import InputError, MethodError
 from leadsman.registry import methods
 from leadsman.runs import ModelShape, Schedule
 from leadsman.train.base import OptimizerMethod
-from leadsman.train.loop import Trainer, build_optimizer
+from leadsman.train.build import build_optimizer
+from leadsman.train.loop import Trainer
 from leadsman.train.model import Decoder
 from leadsman.train.optimizers._projected import dct_basis
 from leadsman.train.parametrization import initialize, param_groups

@@ -67,8 +67,8 @@ class Replicas(Protocol):
         """Training compute of a replica's run."""
         ...
 
-    def state(self) -> dict[str, Any]:
-        """A copy of all that the next step depends on."""
+    def state(self, *, copied: bool = True) -> dict[str, Any]:
+        """All that the next step depends on; a view of it if not ``copied``."""
         ...
 
     def load(self, state: Mapping[str, Any]) -> None:
@@ -131,10 +131,10 @@ class OneReplica:
                 flops = method.train_flops(recipe)
         return flops
 
-    def state(self) -> dict[str, Any]:
+    def state(self, *, copied: bool = True) -> dict[str, Any]:
         """The trainer's state, and whether it stands still."""
         ended = {number: tuple(end) for number, end in self.ended.items()}
-        return self.trainer.state() | {"ended": ended}
+        return self.trainer.state(copied=copied) | {"ended": ended}
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Continue from a :meth:`state`."""

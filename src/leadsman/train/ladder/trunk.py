@@ -107,7 +107,12 @@ class _Trunk:
         self.work = Directory(job.work)
         self.file = checkpoint_file(job)
         self.device = resolve_device(job.device)
-        check_memory(job.recipes[0], self.device, replicas=len(job.trunks))
+        check_memory(
+            job.recipes[0],
+            self.device,
+            replicas=len(job.trunks),
+            branches=len(job.recipes) > 1,
+        )
         self.held_out = {name: TokenSet(path) for name, path in job.held_out.items()}
         self.trainer = self._open_trainer()
         self.fork: dict[str, Any] | None = None
@@ -138,14 +143,21 @@ class _Trunk:
 
     def run(self, todo: Sequence[tuple[Recipe, ...]]) -> None:
         self._resume(todo)
+        # A branch that was begun is ended first, even if shorter runs have been added since.
+        todo = sorted(todo, key=lambda rung: rung[0].id != self.branch)
         for rung in todo:
+            last = rung is todo[-1]
             if self.branch != rung[0].id:
+                if self.trainer.step > shared_steps(rung[0]):
+                    self.trainer = self._open_trainer()
                 self._advance(rung, shared_steps(rung[0]))
-                self.fork, self.branch = self.trainer.state(), rung[0].id
+                self.fork, self.branch = None if last else self.trainer.state(), rung[0].id
             self._advance(rung, rung[0].steps)
             self._record(rung)
-            if rung is not todo[-1] and self.fork is not None:
+            if self.fork is not None:
                 self.trainer.load(self.fork)
+            elif not last:
+                self.trainer = self._open_trainer()
             self.fork, self.branch = None, ""
         self._report()
         self.work.remove(self.file)
@@ -177,7 +189,10 @@ class _Trunk:
             return
         saved = load_checkpoint(self.work, self.file, self.job.trunk_id, device=self.device)
         if saved["branch"] and saved["branch"] not in {rung[0].id for rung in todo}:
-            # The branch got into the ledger before the kill: go on from where it left the trunk.
+            # The branch got into the ledger before the kill: go on from where it left the trunk,
+            # or from the beginning if longer runs have been added since.
+            if saved["fork"] is None:
+                return
             saved |= {"state": saved["fork"], "fork": None, "branch": ""}
         self.trainer.load(saved["state"])
         self.fork, self.branch = saved["fork"], saved["branch"]
@@ -227,7 +242,7 @@ class _Trunk:
             self.file,
             {
                 "trunk_id": self.job.trunk_id,
-                "state": self.trainer.state(),
+                "state": self.trainer.state(copied=False),
                 "fork": self.fork,
                 "branch": self.branch,
                 "tokens_done": self.tokens_done,

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from leadsman.errors import MethodError
-from leadsman.train.base import RunMethod
+from leadsman.train.base import RunMethod, Training
 from leadsman.train.methods._alone import refuse_company, refuse_start
 
 if TYPE_CHECKING:
     from leadsman.runs import ModelShape, Recipe
-    from leadsman.train.loop import Trainer
     from leadsman.train.model import Decoder
 
 
@@ -64,7 +63,7 @@ class GrowingMethod(RunMethod):
         initialize(small, seed=recipe.seed)
         return small.to(model.embedding.device)
 
-    def after_step(self, trainer: Trainer) -> None:
+    def after_step(self, trainer: Training) -> None:
         """Grow when the next stage begins."""
         for stage in self.stages(trainer.recipe)[1:]:
             if stage.first_step == trainer.step:
@@ -72,10 +71,10 @@ class GrowingMethod(RunMethod):
                 grown = self.grow(trainer.model, stage.shape, seed=trainer.recipe.seed)
                 trainer.replace_model(grown)
 
-    def leave(self, trainer: Trainer) -> None:
+    def leave(self, trainer: Training) -> None:
         """Called at the end of a stage, before growth."""
 
-    def restructure(self, trainer: Trainer, step: int) -> None:
+    def restructure(self, trainer: Training, step: int) -> None:
         """A model of the shape that is trained after ``step`` steps."""
         from leadsman.train.model import Decoder
 

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Literal
 
 from leadsman.errors import MethodError
 from leadsman.methods import Paper
-from leadsman.train.base import RunMethod, require
+from leadsman.train.base import RunMethod, Training, require
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from leadsman.train.loop import Trainer
 
 STRATEGIES = ("linupper", "quadratic", "extremes")
 
@@ -76,7 +75,7 @@ class LossReweighting(RunMethod):
         }[self.strategy]
         return (shaped / self.r).softmax(dim=0)
 
-    def reduce(self, losses: Tensor, trainer: Trainer) -> Tensor:
+    def reduce(self, losses: Tensor, trainer: Training) -> Tensor:
         """The weighted loss; no gradient goes through the weights."""
         if trainer.recipe.batches.tokens_at(trainer.step) < self.warmup_tokens:
             return losses.mean()

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING
 
 from leadsman.errors import MethodError
 from leadsman.methods import Paper
-from leadsman.train.base import RunMethod, require
+from leadsman.train.base import RunMethod, Training, require
 from leadsman.train.matrices import block_matrices
 from leadsman.train.methods._alone import refuse_company
 
 if TYPE_CHECKING:
     from leadsman.runs import ModelShape, Recipe
-    from leadsman.train.loop import Trainer
     from leadsman.train.model import Decoder
 
 
@@ -73,7 +72,7 @@ class LowRank(RunMethod):
             )
         return self.apply(model, seed=recipe.seed)
 
-    def after_step(self, trainer: Trainer) -> None:
+    def after_step(self, trainer: Training) -> None:
         """Refactorize and reset when the turn has come."""
         if not self.refactor_every or trainer.step % self.refactor_every:
             return

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING
 
 from leadsman.errors import MethodError
 from leadsman.methods import Paper
-from leadsman.train.base import RunMethod, require
+from leadsman.train.base import RunMethod, Training, require
 from leadsman.train.matrices import block_matrices
 from leadsman.train.methods._alone import refuse_company
 from leadsman.train.methods._growing import step_of
 
 if TYPE_CHECKING:
     from leadsman.runs import ModelShape, Recipe
-    from leadsman.train.loop import Trainer
     from leadsman.train.model import Decoder
 
 
@@ -77,13 +76,13 @@ class Monarch(RunMethod):
         refuse_company(self.name, recipe)
         return self.apply(model, seed=recipe.seed)
 
-    def after_step(self, trainer: Trainer) -> None:
+    def after_step(self, trainer: Training) -> None:
         """Make the matrices dense when the turn has come."""
         switch = self._dense_from_step(trainer.recipe)
         if switch is not None and trainer.step == switch:
             trainer.replace_model(self.finish(trainer.model))
 
-    def restructure(self, trainer: Trainer, step: int) -> None:
+    def restructure(self, trainer: Training, step: int) -> None:
         """Dense after the switch, as it is before."""
         switch = self._dense_from_step(trainer.recipe)
         if switch is not None and step >= switch:
@@ -96,9 +95,11 @@ class Monarch(RunMethod):
         return densify(model)
 
     def params(self, shape: ModelShape) -> int:
-        """Trained parameters: ``blocks rank (rows + columns)`` a matrix."""
+        """``blocks rank (rows + columns)`` a matrix; all of the shape's where it becomes dense."""
         from leadsman.train.methods._structured import other_params
 
+        if self.dense_from_tokens is not None:
+            return shape.params
         return other_params(shape) + self._factors(shape)
 
     def train_flops(self, recipe: Recipe) -> float:

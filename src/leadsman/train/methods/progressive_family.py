@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 
 from leadsman.errors import MethodError
 from leadsman.methods import Paper
-from leadsman.train.base import require
+from leadsman.train.base import Training, require
 from leadsman.train.methods._growing import GrowingMethod, Stage, step_of
 
 if TYPE_CHECKING:
     from leadsman.runs import ModelShape, Recipe
-    from leadsman.train.loop import Trainer
 
 
 class ProgressiveFamily(GrowingMethod):
@@ -95,7 +94,7 @@ class ProgressiveFamily(GrowingMethod):
             raise MethodError(f"{_name(found[-1].shape)} does not grow into {_name(recipe.shape)}")
         return [*found, Stage(recipe.shape, step_of(tokens, recipe))]
 
-    def before_step(self, trainer: Trainer) -> None:
+    def before_step(self, trainer: Training) -> None:
         """Scale the step to the member's own schedule."""
         from leadsman.train.schedule import lr_at
 
@@ -114,7 +113,7 @@ class ProgressiveFamily(GrowingMethod):
             group.setdefault("whole_lr_scale", group["lr_scale"])
             group["lr_scale"] = group["whole_lr_scale"] * factor
 
-    def leave(self, trainer: Trainer) -> None:
+    def leave(self, trainer: Training) -> None:
         """Save the member that is finished."""
         if self.save:
             from leadsman.train.hf import save_hf

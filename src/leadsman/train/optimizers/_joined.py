@@ -8,7 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from leadsman.errors import MethodError
 from leadsman.runs import Recipe
+from leadsman.train.matrices import BLOCK_MATRICES
 from leadsman.train.model import Decoder
 from leadsman.train.optimizers.adamw import AdamW
 from leadsman.train.parametrization import param_groups
@@ -42,10 +44,27 @@ class JoinedOptimizer(torch.optim.Optimizer):
 
 
 def split_groups(
-    model: Decoder, recipe: Recipe
+    model: Decoder, recipe: Recipe, *, factors: bool = True
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Parameter groups of the block matrices, and of embeddings and gains."""
-    inside = {id(param) for param in model.blocks.parameters() if param.dim() == 2}
+    """Parameter groups of the block matrices, and of embeddings and gains.
+
+    Args:
+        model: may keep its block matrices in factors.
+        recipe: gives decay and scales.
+        factors: whether a factor that is itself a matrix will do in place of a block matrix.
+
+    Raises:
+        MethodError: there is no such matrix, because a method keeps them in factors.
+    """
+    named = {n: p for n, p in model.blocks.named_parameters() if p.dim() == 2}
+    whole = {name.rpartition(".")[2] for name in named} <= {*BLOCK_MATRICES}
+    if not named or not (whole or factors):
+        others = ", ".join(sorted(set(recipe.methods) - {recipe.optimizer}))
+        raise MethodError(
+            f"{recipe.optimizer} steps whole block matrices and {others} keeps them in factors; "
+            f"use adamw"
+        )
+    inside = {id(param) for param in named.values()}
     blocks: list[dict[str, Any]] = []
     rest: list[dict[str, Any]] = []
     for group in param_groups(model, recipe):

@@ -26,7 +26,8 @@ class SubspaceMethod(OptimizerMethod):
         scale: of the block matrices' step.
 
     Raises:
-        MethodError: a value out of bounds, or a rank above a matrix's shorter side.
+        MethodError: a value out of bounds, a rank above a matrix's shorter side, or a model whose
+            matrices are kept in factors.
     """
 
     def __init__(self, *, rank: int, refresh: int, scale: float) -> None:
@@ -52,7 +53,7 @@ class SubspaceMethod(OptimizerMethod):
             raise MethodError(
                 f"rank {self.rank} is above the shortest side of a block matrix, {shortest}"
             )
-        blocks, rest = split_groups(model, recipe)
+        blocks, rest = split_groups(model, recipe, factors=False)
         projected = self.optimizer()(
             model, blocks, rank=self.rank, refresh=self.refresh, scale=self.scale
         )

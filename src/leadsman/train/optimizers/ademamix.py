@@ -32,6 +32,7 @@ class AdEMAMix(OptimizerMethod):
     """
 
     name = "ademamix"
+    state_numbers = 3
     paper = Paper("The AdEMAMix Optimizer: Better, Faster, Older", 2024)
 
     def __init__(

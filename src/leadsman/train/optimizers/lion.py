@@ -31,6 +31,7 @@ class Lion(OptimizerMethod):
     """
 
     name = "lion"
+    state_numbers = 1
     paper = Paper("Symbolic Discovery of Optimization Algorithms", 2023)
 
     def __init__(self, *, beta1: float = 0.9, beta2: float = 0.99) -> None:

@@ -32,6 +32,7 @@ class MARS(OptimizerMethod):
     """
 
     name = "mars"
+    state_numbers = 3
     paper = Paper(
         "MARS: Unleashing the Power of Variance Reduction for Training Large Models", 2024
     )

@@ -10,7 +10,7 @@ from leadsman.train.base import OptimizerMethod, require
 if TYPE_CHECKING:
     import torch
 
-    from leadsman.runs import Recipe
+    from leadsman.runs import ModelShape, Recipe
     from leadsman.train.model import Decoder
 
 
@@ -32,6 +32,7 @@ class Muon(OptimizerMethod):
     """
 
     name = "muon"
+    state_numbers = 1
     paper = Paper("Muon is Scalable for LLM Training", 2025)
 
     def __init__(self, *, momentum: float = 0.95, iterations: int = 5) -> None:
@@ -53,3 +54,7 @@ class Muon(OptimizerMethod):
             adjust_lr_fn="match_rms_adamw",
         )
         return JoinedOptimizer([muon, adamw(rest)])
+
+    def state_bytes(self, shape: ModelShape) -> int:
+        """One moment a block matrix, AdamW's two for the rest."""
+        return 4 * (2 * shape.params - shape.layers * shape.block_matrix_params)

@@ -36,6 +36,7 @@ class Prodigy(OptimizerMethod):
     """
 
     name = "prodigy"
+    state_numbers = 4
     paper = Paper("Prodigy: An Expeditiously Adaptive Parameter-Free Learner", 2023)
 
     def __init__(self, *, beta1: float = 0.9, beta2: float = 0.95, d0: float = 1e-6) -> None:

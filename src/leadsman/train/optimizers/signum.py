@@ -29,6 +29,7 @@ class Signum(OptimizerMethod):
     """
 
     name = "signum"
+    state_numbers = 1
     paper = Paper("signSGD: Compressed Optimisation for Non-Convex Problems", 2018)
 
     def __init__(self, *, beta: float = 0.95) -> None:

@@ -10,7 +10,7 @@ from leadsman.train.base import OptimizerMethod, require
 if TYPE_CHECKING:
     import torch
 
-    from leadsman.runs import Recipe
+    from leadsman.runs import ModelShape, Recipe
     from leadsman.train.model import Decoder
 
 
@@ -56,3 +56,12 @@ class SOAP(OptimizerMethod):
             precondition_frequency=self.refresh,
             max_precondition_dim=self.max_side,
         )
+
+    def state_bytes(self, shape: ModelShape) -> int:
+        """Two moments a parameter; a preconditioner and its basis for each side of a matrix."""
+        from leadsman.train.matrices import BLOCK_MATRICES, columns, row_parts
+
+        blocks = [(sum(row_parts(shape, kind)), columns(shape, kind)) for kind in BLOCK_MATRICES]
+        outer = [(shape.vocab_size, shape.width)] * (1 if shape.tie_embeddings else 2)
+        sides = [side for sides in blocks * shape.layers + outer for side in sides]
+        return 8 * shape.params + 8 * sum(side * side for side in sides if side <= self.max_side)

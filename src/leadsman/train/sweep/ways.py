@@ -85,7 +85,7 @@ def stack_jobs(jobs: Sequence[TrunkJob], most: int) -> list[TrunkJob]:
 
 def largest_stack(recipes: Sequence[Recipe], device: str, *, workers: int) -> int:
     """Runs side by side that fit the memory, spread over the workers."""
-    from leadsman.train.cost import LIBRARY_BYTES, estimate_memory_bytes
+    from leadsman.train.footprint import LIBRARY_BYTES, estimate_memory_bytes
     from leadsman.train.provenance import memory_bytes
 
     each = max(estimate_memory_bytes(recipe, device=device) for recipe in recipes) - LIBRARY_BYTES
