@@ -185,6 +185,57 @@ def planted() -> str:
     return f"{table(header, rows)}\n\n{found['replicates']} tables of 4 points each."
 
 
+def shared() -> str:
+    """Errors of grouped tables with and without shared exponents."""
+    header = "tables|cases|groups, mean|held out|separate fits|competing|shared fits alone|"
+    header += "weight of shared fits"
+    rows = [
+        [
+            found["dataset"],
+            str(found["cases"]),
+            f"{found['groups']:.0f}",
+            str(found["held_out"]),
+            *(percent(found[name], 2) for name in ("separate", "competing", "shared")),
+            f"{percent(found['weight'])} %",
+        ]
+        for found in read("shared_exponents.json")["sets"]
+    ]
+    return table(header.split("|"), rows)
+
+
+def checkpoints() -> str:
+    """Errors with and without checkpoints."""
+    found = read("checkpoints.json")["losses"]
+    choices = ("finished", "warmed-up", "all", "competing")
+    rows = []
+    for name in choices:
+        error, weight = (
+            sum(row[key] for row in found) / len(found) for key in (name, f"{name} weight")
+        )
+        rows.append([name, percent(error, 2), "" if name == "competing" else f"{weight:.2f}"])
+    note = f"Means over {len(found)} evaluation losses, {found[0]['held_out']} held-out runs each."
+    return f"{table(['fitted on', 'MAPE %', 'weight'], rows)}\n\n{note}"
+
+
+def forms() -> str:
+    """Forms of the error model that were tried."""
+    header = "form|log score A / B|Winkler ratio A / B|Winkler better|covered at 95, A / B"
+    rows = []
+    for name, found in read("error_forms.json")["forms"].items():
+        a, b = found["A"], found["B"]
+        won, count = (int(a[key] + b[key]) for key in ("winkler_better", "sets"))
+        rows.append(
+            [
+                name,
+                f"{a['log_score']:.3f} / {b['log_score']:.3f}",
+                f"{a['winkler_over_rival']:.3f} / {b['winkler_over_rival']:.3f}",
+                f"{won} of {count}",
+                f"{percent(a['covered_95'])} / {percent(b['covered_95'])} %",
+            ]
+        )
+    return table(header.split("|"), rows)
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "sets": sets,
     "bars": bars,
@@ -192,6 +243,9 @@ PARTS: dict[str, Callable[[], str]] = {
     "halves": halves,
     "lost": lost,
     "planted": planted,
+    "shared": shared,
+    "checkpoints": checkpoints,
+    "forms": forms,
 }
 
 
