@@ -21,6 +21,8 @@ from leadsman.plan.plan import Plan
 from leadsman.plan.settings.axes import Axes
 from leadsman.plan.settings.believe import belief_of_soundings
 from leadsman.plan.settings.settle import Settled, settle
+from leadsman.plan.soundings import epochs_of, final_options
+from leadsman.plan.sources import EPOCHS
 from leadsman.plan.workspace import Workspace
 from leadsman.runs import Recipe, Run
 
@@ -54,7 +56,7 @@ def conclude(found: Designed, runs: Sequence[Run], workspace: Workspace) -> dict
     belief = belief_of_soundings(table, options, axes, y=Y, seed=project.seed)
     base = _base(found, axes, runs, belief, options)
     settled = settle(project, axes, belief, options, base=base, full=found.tokens["full"])
-    options += _settled_options(found, axes, settled, base)
+    options += settled_options(found, axes, settled, base)
     plan = decide(
         options,
         lambda points: belief.forecast(points, draws=DRAWS, seed=project.seed),
@@ -100,13 +102,30 @@ def _base(
     return options[int(belief.draws(axes.points(options)).mean(axis=0).argmin())].mixture.name
 
 
-def _settled_options(found: Designed, axes: Axes, settled: Settled, base: str) -> list[Recipe]:
-    """Every size at the settings that were found best."""
+def settled_options(found: Designed, axes: Axes, settled: Settled, base: str) -> list[Recipe]:
+    """Every size at the settings that were found best, as far as there is text enough for it."""
     if not settled.row:
         return []
-    mixture = axes.references[base]
-    plain = found.options([mixture], settled.budget_flops)
-    return [axes.moved(recipe, settled.row) for recipe in plain]
+    plain = final_options(
+        found.project,
+        [axes.references[base]],
+        vocab_size=found.tokens["vocab_size"],
+        data=found.tokens["data"],
+        budget_flops=settled.budget_flops,
+    )
+    moved = [axes.moved(recipe, settled.row) for recipe in plain]
+    return [recipe for recipe in moved if _has_text_for(found, recipe)]
+
+
+def _has_text_for(found: Designed, recipe: Recipe) -> bool:
+    """Whether no source is passed over more often than it may be."""
+    priced = {each.name for each in found.project.priced}
+    most = found.project.decision.max_epochs
+    for name, epochs in epochs_of(recipe.mixture, recipe.tokens, found.tokens["full"]).items():
+        limit = most or (EPOCHS if name in priced else None)
+        if limit is not None and epochs > limit * (1 + 1e-3):
+            return False
+    return True
 
 
 def _curves(plan: Plan, found: Designed, axes: Axes, belief: BeliefOfRuns) -> list[dict[str, Any]]:

@@ -71,7 +71,7 @@ def account(
         "constraints": constraints_of(found, plan.chosen.recipe, settled),
         "settings": settings_tried(found, axes, belief, plan.chosen.recipe),
         "kept": settings_kept(found, axes),
-        "purchases": purchases_of(project, axes, settled, found.tokens["full"]),
+        "purchases": purchases_of(found, axes, settled, plan.chosen.recipe),
         "regret": {
             "expected": float(regrets.mean()),
             "q90": float(np.quantile(regrets, 0.9)),

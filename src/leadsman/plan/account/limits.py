@@ -47,7 +47,9 @@ def constraints_of(found: Designed, recipe: Recipe, settled: Settled) -> list[di
     wider = shape_of_width(
         recipe.shape.width + 8, vocab_size=recipe.shape.vocab_size, seq_len=SEQ_LEN
     )
-    spent = budget.total_flops - settled.budget_flops
+    priced = {each.name for each in project.priced}
+    buys = any(weight and name in priced for name, weight in recipe.mixture.weights.items())
+    spent = budget.total_flops - settled.budget_flops if buys else 0.0
     text = f"Budget: {budget.total_flops:.3g} FLOPs"
     text += f", of which data takes {spent:.3g}" if spent else ""
     rows: list[dict[str, Any]] = [{"name": "budget", "text": text, "binding": True}]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,8 +9,7 @@ import polars as pl
 
 from leadsman.plan.decision import BeliefOfRuns
 from leadsman.plan.designed import Designed
-from leadsman.plan.project import Project
-from leadsman.plan.settings.axes import ADD, NONE, Axes
+from leadsman.plan.settings.axes import NONE, Axes
 from leadsman.plan.settings.settle import Settled
 from leadsman.runs import Recipe
 
@@ -82,12 +80,13 @@ def settings_kept(found: Designed, axes: Axes) -> list[dict[str, Any]]:
 
 
 def purchases_of(
-    project: Project, axes: Axes, settled: Settled, full: Mapping[str, float]
+    found: Designed, axes: Axes, settled: Settled, recipe: Recipe
 ) -> list[dict[str, Any]]:
-    """Each source with a price: what it is worth to the result, and whether it is bought."""
+    """Each source with a price: what it is worth to the result, and whether the choice buys it."""
     purchase = settled.purchase
     rows = []
-    for source in project.priced:
+    for source in found.project.priced:
+        share = recipe.mixture.weights.get(source.name, 0.0)
         tried = purchase is not None and source.name in axes.additions
         rows.append(
             {
@@ -95,11 +94,11 @@ def purchases_of(
                 "price": source.price.value if source.price else 0.0,
                 "currency": source.price.currency if source.price else None,
                 "bytes": source.declared_bytes,
-                "tokens": full.get(source.name),
+                "tokens": found.tokens["full"].get(source.name),
                 "licence": source.licence,
                 "worth": purchase.worth[source.name] if purchase and tried else None,
-                "bought": bool(purchase and source.name in purchase.bought),
-                "share": settled.row.get(ADD + source.name, 0.0),
+                "bought": share > 0,
+                "share": share,
             }
         )
     return rows

@@ -31,6 +31,8 @@ NONE = "none"
 NUMBERS = ("lr", "batch_tokens")
 NAMES = ("keep", "optimizer", "precision", "method")
 ADD = "add."
+DIGITS = 6
+"""Of a share: what is moved and what is told from the weights again must be the same number."""
 Row = dict[str, float | str]
 
 
@@ -168,7 +170,7 @@ class Axes:
         return replace(
             recipe,
             mixture=self._mixture(recipe.mixture.name, row),
-            lr=float(f"{float(row.get('lr', recipe.lr)):.3g}"),
+            lr=float(row.get("lr", recipe.lr)),
             batch_tokens=batch * seq_len,
             optimizer=str(row.get("optimizer", recipe.optimizer)),
             precision=row.get("precision", recipe.precision),
@@ -182,7 +184,7 @@ class Axes:
         if SELECTED in weights and keep != rate(self.keep):
             weights[f"{SELECTED}@{keep}"] = weights.pop(SELECTED)
             parts.append(f"keep {keep}")
-        added = {each: round(float(row.get(ADD + each, 0.0)), 3) for each in self.additions}
+        added = {each: round(float(row.get(ADD + each, 0.0)), DIGITS) for each in self.additions}
         rest = 1 - sum(added.values())
         weights = {source: rest * weight for source, weight in weights.items()}
         for source, share in added.items():
@@ -208,7 +210,8 @@ class Axes:
             now[name] = now.get(name, 0.0) + weight
         rest = min(now.get(source, 0.0) / weight for source, weight in before.items() if weight)
         added = {source: each - rest * before.get(source, 0.0) for source, each in now.items()}
-        return {source: each for source, each in added.items() if each > 1e-9}
+        rounded = {source: round(each, DIGITS) for source, each in added.items()}
+        return {source: each for source, each in rounded.items() if each > 0}
 
 
 def _departures(
@@ -232,7 +235,8 @@ def _departures(
     ]
     found += [Departure("method", method_name(each), each) for each in spec.methods]
     if spec.added_share:
-        found += [Departure(ADD + name, spec.added_share) for name in sources]
+        share = round(spec.added_share, DIGITS)
+        found += [Departure(ADD + name, share) for name in sources]
     return tuple(found)
 
 
