@@ -1,6 +1,7 @@
 """Soundings chosen one after another against a fixed grid, replayed on public tables.
 
     LEADSMAN_DATASETS=... python benchmarks/plan/next_runs.py > next_runs.json
+    ... next_runs.py gadre/openlm olmo/pile     # cases whose name begins so
 
 The pool is every run of a table below a tenth of the largest option's compute; options are the runs
 above it, and the decision is the option of the lowest mean of the belief, as in replay.py. Both
@@ -155,12 +156,14 @@ def at(path: list[tuple[float, float]], share: float) -> float:
     return within[-1] if within else path[0][1]
 
 
-def main() -> None:
-    """Replay all; print JSON."""
+def main(only: list[str]) -> None:
+    """Replay all, or some; print JSON."""
     warnings.filterwarnings("ignore")
     rows = []
     start = time.perf_counter()
     for name, table, group in tables():
+        if only and not name.startswith(tuple(only)):
+            continue
         table = table.with_columns(train=6 * pl.col("params") * pl.col("tokens"))
         limit = SEEN * float(table["train"].max())
         pool, large = table.filter(pl.col("train") <= limit), table.filter(pl.col("train") > limit)
@@ -214,4 +217,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

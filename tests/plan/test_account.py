@@ -15,7 +15,6 @@ from leadsman.plan.adaptive import first_round, sound_adaptively
 from leadsman.plan.designed import Designed
 from leadsman.plan.settings import believe
 from leadsman.plan.settings.axes import base_name
-from leadsman.plan.settings.believe import belief_of_soundings
 from leadsman.plan.settings.runs import setting_runs
 from leadsman.plan.soundings import final_options, sounding_recipes
 from leadsman.plan.workspace import Workspace
@@ -77,9 +76,8 @@ def planned(given: Project, tmp_path):
     tried = setting_runs(found.axes, ladder(), first, share=given.vary.share)
     runs += [done(recipe) for recipe in tried.recipes.values()]
     plan = Plan.from_dict(conclude.conclude(found, runs, Workspace(tmp_path))["plan"])
-    table = found.axes.table(runs, Y)
-    axes, options = found.axes.measured(table), found.options()
-    return plan, axes, options, belief_of_soundings(table, options, axes, y=Y, seed=0), tmp_path
+    axes = found.axes.measured(found.axes.table(runs, Y))
+    return plan, axes, found.options(), tmp_path
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +92,7 @@ def simple(tmp_path_factory):
 
 
 def test_account_adds_up(simple):
-    _, plan, _, _, _, _ = simple
+    _, plan, _, _, _ = simple
     details = plan.details
     assert base_name(plan.chosen.recipe.mixture.name) == "selected"
     assert sum(each["p"] for each in details["probability_best"]) == pytest.approx(1)
@@ -114,7 +112,7 @@ def test_account_adds_up(simple):
 
 
 def test_settings_are_found_and_the_data_is_moved_where_it_helps(simple):
-    _, plan, axes, _, _, _ = simple
+    _, plan, axes, _, _ = simple
     recipe = plan.chosen.recipe
     assert 0.007 < recipe.lr < 0.012  # the planted optimum is 0.009, runs at 0.003, 0.006, 0.012
     assert recipe.mixture.weights["web"] == pytest.approx(0.5, abs=0.02)  # the most that may move
@@ -132,14 +130,14 @@ def test_settings_are_found_and_the_data_is_moved_where_it_helps(simple):
 
 
 def test_what_would_change_the_choice_is_said(simple):
-    _, plan, _, _, _, _ = simple
+    _, plan, _, _, _ = simple
     said = {each["what"] for each in plan.details["would_change"]}
     assert {"budget", "runner-up"} <= said
     assert all(each["text"].endswith(".") for each in plan.details["would_change"])
 
 
 def test_next_runs_are_cheap_and_plan_survives_json(simple):
-    _, plan, _, _, _, _ = simple
+    _, plan, _, _, _ = simple
     top = max(recipe.flops for recipe in ladder())
     for each in plan.details["next"]["runs"]:
         assert each["flops"] <= 2.01 * top
@@ -151,12 +149,21 @@ def test_next_runs_are_cheap_and_plan_survives_json(simple):
 
 
 def test_stored_draws_are_joint_curves(simple):
-    _, _, _, options, _, where = simple
+    _, plan, _, options, where = simple
     table = pl.read_parquet(where / "plan_draws.parquet")
     assert set(table["draws"].list.len()) == {200}
     plain = table.filter(pl.col("settings") == "")
     assert len(plain) == len(options) * 24
     assert table["settings"].n_unique() == 2  # the reference, and what was chosen
+    # the page starts at the plan: the best of the stored draws at the budget is the choice
+    at_budget = {}
+    for key, curve in table.sort("flops").group_by(["settings", "mixture", "width"]):
+        logs, levels = np.log(curve["flops"].to_numpy()), np.array(curve["draws"].to_list())
+        flops = plan.budget_flops - 1e6 * curve["serve_flops_per_token"][0]
+        at_budget[key] = float(np.interp(np.log(flops), logs, levels.mean(axis=1)))
+    best = min(at_budget, key=at_budget.get)
+    assert best[2] == plan.chosen.recipe.shape.width
+    assert at_budget[best] == pytest.approx(plan.chosen.forecast.mean, rel=1e-4)
     one = plain.filter((pl.col("mixture") == "natural") & (pl.col("width") == 72)).sort("flops")
     draws = np.array(one["draws"].to_list())
     assert (np.diff(draws.mean(axis=1)) < 0).all()  # more compute is better

@@ -62,6 +62,7 @@ soundings:
   widths: [48, 72, 96, 128]    # of the models, one a size
 vary:                          # settings tried by further small runs around the first choice
   share: 0.25                  # most compute for them, as a share of the soundings'
+  certainty: 0.8               # least chance of being better for a setting to be planned
   lr: [0.003, 0.012]           # beside the default 0.006
   batch_tokens: [512, 2048]    # beside the default 1024
   keep: [0.1, 0.5]             # selection rates beside selection.keep

@@ -54,8 +54,11 @@ def conclude(found: Designed, runs: Sequence[Run], workspace: Workspace) -> dict
     axes = found.axes.measured(table)
     options = found.options()
     belief = belief_of_soundings(table, options, axes, y=Y, seed=project.seed)
-    base = _base(found, axes, runs, belief, options)
-    settled = settle(project, axes, belief, options, base=base, full=found.tokens["full"])
+    base, tried_at = _tried(axes, runs)
+    if base is None:
+        base = options[int(belief.draws(axes.points(options)).mean(axis=0).argmin())].mixture.name
+    full = found.tokens["full"]
+    settled = settle(project, axes, belief, options, base=base, tried_at=tried_at, full=full)
     options += settled_options(found, axes, settled, base)
     plan = decide(
         options,
@@ -71,7 +74,18 @@ def conclude(found: Designed, runs: Sequence[Run], workspace: Workspace) -> dict
     )
     details = account(found, axes, plan, options, belief, runs, settled)
     workspace.files.write_frame(
-        "plan_draws.parquet", stored_draws(project, options, axes, belief, settled)
+        "plan_draws.parquet",
+        stored_draws(
+            project,
+            options,
+            axes,
+            belief,
+            settled,
+            {
+                each.recipe.id: each.forecast.mean
+                for each in (plan.chosen, plan.naive, *plan.alternatives)
+            },
+        ),
     )
     plan = replace(plan, details=details)
     return {"plan": plan.to_dict(), "curves": _curves(plan, found, axes, belief)}
@@ -87,19 +101,13 @@ def _table(found: Designed, runs: Sequence[Run]) -> pl.DataFrame:
     return table
 
 
-def _base(
-    found: Designed,
-    axes: Axes,
-    runs: Sequence[Run],
-    belief: BeliefOfRuns,
-    options: Sequence[Recipe],
-) -> str:
-    """The mixture that settings were tried on; the best one if none were."""
-    recipes = [run.recipe for run in runs if run.recipe is not None]
-    departed = [each for each in recipes if axes.departed(each)]
-    if departed:
-        return str(axes.row(departed[0])["mixture"])
-    return options[int(belief.draws(axes.points(options)).mean(axis=0).argmin())].mixture.name
+def _tried(axes: Axes, runs: Sequence[Run]) -> tuple[str | None, dict[str, float]]:
+    """The mixture that settings were tried on, and at which params and tokens."""
+    for run in runs:
+        if run.recipe is not None and axes.departed(run.recipe):
+            row = axes.row(run.recipe)
+            return str(row["mixture"]), {name: float(row[name]) for name in ("params", "tokens")}
+    return None, {}
 
 
 def settled_options(found: Designed, axes: Axes, settled: Settled, base: str) -> list[Recipe]:

@@ -132,8 +132,9 @@ const Explore = (() => {
       } else {
         const best = options[0], serve = best.curve.serve_flops_per_token * now.served;
         const data_flops = best.curve.data_flops || 0;
+        const [mixture, ...settings] = best.curve.label.split(", ");
         get("answer").textContent = `Train ${Chart.si(best.curve.params)} parameters on ` +
-          `${Chart.si(best.tokens)} tokens of the ${best.curve.label} mixture`;
+          [`${Chart.si(best.tokens)} tokens of the ${mixture} mixture`, ...settings].join(", ");
         get("why").textContent = `Forecast ${quantile(best.draws, 0.5).toFixed(3)}, 80 % ` +
           `${quantile(best.draws, 0.1).toFixed(3)} to ${quantile(best.draws, 0.9).toFixed(3)} ` +
           `${data.unit}; best of ${options.length} in ` +

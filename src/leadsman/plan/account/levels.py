@@ -5,7 +5,7 @@ An option at a level is its recipe with that share of its compute, by fewer or m
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ import polars as pl
 from leadsman.humanize import count
 from leadsman.plan.account.cost import cost_of
 from leadsman.plan.decision import Belief
+from leadsman.plan.decision.space import Floats
 from leadsman.plan.inference import ServingSpec
 from leadsman.plan.project import Project
 from leadsman.plan.settings.axes import Axes
@@ -79,13 +80,22 @@ def pareto_of(
 
 
 def stored_draws(
-    project: Project, options: Sequence[Recipe], axes: Axes, belief: Belief, settled: Settled
+    project: Project,
+    options: Sequence[Recipe],
+    axes: Axes,
+    belief: Belief,
+    settled: Settled,
+    means: Mapping[str, float],
 ) -> pl.DataFrame:
-    """The table of ``plan_draws.parquet``."""
+    """The table of ``plan_draws.parquet``.
+
+    Few worlds are stored: each option's are scaled so that at its own compute their mean is the
+    forecast's (``means``, by recipe), and the page starts at the plan.
+    """
     points = level_points(options, axes, LOWEST, HIGHEST, LEVELS)
     spec = project.serving or ServingSpec(tokens=1.0)
     by_width = {each.shape.width: serve_flops(each.shape, spec) for each in options}
-    draws = belief.draws(points, slice(0, STORED_WORLDS)).T.astype(np.float32)
+    draws = _aligned(belief.draws(points, slice(0, STORED_WORLDS)), [means[o.id] for o in options])
     kept = ("mixture", "width", "params", "total_params", "tokens", "flops")
     pairs = points.select("mixture", "label").iter_rows()
     settings = ["" if label == mixture else label for mixture, label in pairs]
@@ -94,8 +104,19 @@ def stored_draws(
         settings=pl.Series(settings),
         data_flops=pl.Series([data_flops if each else 0.0 for each in settings]),
         serve_flops_per_token=pl.Series([by_width[width] for width in points["width"]]),
-        draws=pl.Series(draws.tolist(), dtype=pl.List(pl.Float32)),
+        draws=pl.Series(draws.T.astype(np.float32).tolist(), dtype=pl.List(pl.Float32)),
     )
+
+
+def _aligned(draws: Floats, means: Sequence[float]) -> Floats:
+    """Draws of options at levels, shape (worlds, options * levels), scaled to means at level 1."""
+    curves = draws.reshape(len(draws), len(means), LEVELS)
+    logs = np.linspace(np.log(LOWEST), np.log(HIGHEST), LEVELS)
+    place = int(np.searchsorted(logs, 0.0)) - 1
+    part = -logs[place] / (logs[place + 1] - logs[place])
+    at_one = (1 - part) * curves[:, :, place] + part * curves[:, :, place + 1]
+    scale = np.asarray(means) / at_one.mean(axis=0)
+    return np.asarray((curves * scale[None, :, None]).reshape(draws.shape))
 
 
 def would_change(
@@ -162,7 +183,7 @@ def _served_volume(
         if best.id != options[chosen].id:
             params = best.shape.non_embedding_params
             text = (
-                f"If it also had to pay for serving {served:.2g} tokens, "
+                f"If it also had to pay for serving {count(float(served))} tokens, "
                 f"{axes.label(best)} at {count(params)} parameters is best."
             )
             return [{"what": "serving", "at": float(served), "then": axes.label(best),

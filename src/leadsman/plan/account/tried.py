@@ -70,7 +70,7 @@ def settings_kept(found: Designed, axes: Axes) -> list[dict[str, Any]]:
     for axis, hint in UNTRIED.items():
         if axis in measured or (axis == "keep" and "selected" not in axes.references):
             continue
-        why = "none of its runs was made or finished" if axis in wanted else hint
+        why = "vary.share did not pay for its runs, or they failed" if axis in wanted else hint
         rows.append({"axis": axis, "kept": axes.reference[axis], "why": why})
     if not axes.additions:
         why = "no share was moved to single sources (vary.added_share, vary.share)"

@@ -4,7 +4,9 @@ The space is size, tokens and every setting the small runs vary, for one mixture
 budget (training, serving and data together), passes over each source, and half of the tokens as the
 most that may be moved to single sources, as far as they were tried. The optimiser
 (:mod:`leadsman.plan.decision.optimise`) walks it over the joint draws. What it finds for the
-settings is then weighed at every size that can be built, beside the reference settings.
+settings is then weighed at every size that can be built, beside the reference settings. The
+reference is left only where the runs say so: a setting whose chance of being better, at the size at
+which it was tried, is below ``vary.certainty`` goes back to it.
 """
 
 from __future__ import annotations
@@ -55,6 +57,7 @@ def settle(
     options: Sequence[Recipe],
     *,
     base: str,
+    tried_at: Mapping[str, float],
     full: Mapping[str, float],
 ) -> Settled:
     """Choose settings, and data to buy.
@@ -65,6 +68,7 @@ def settle(
         belief: of the ladder and the setting runs.
         options: recipes at the reference settings that the budget pays for.
         base: the mixture that settings were tried on.
+        tried_at: params and tokens of the runs that tried them.
         full: tokens of each token set at its full size.
     """
     total = project.budget.total_flops
@@ -101,7 +105,7 @@ def settle(
     if not axes.departures:
         return Settled({}, purchase, total)
     _, point, flops = best(bought)
-    row = _settings(point, axes)
+    row = _certain(project, axes, belief, {**point, **tried_at})
     if purchase is not None and any(not row.get(ADD + name) for name in bought):
         used = frozenset(name for name in bought if row.get(ADD + name))
         purchase = replace(
@@ -110,7 +114,7 @@ def settle(
             price=sum(each.cost for each in offers if each.name in used),
         )
         _, point, flops = best(used)
-        row = _settings(point, axes)
+        row = _certain(project, axes, belief, {**point, **tried_at})
     return Settled(row, purchase, flops)
 
 
@@ -216,6 +220,24 @@ def _settings(point: Mapping[str, float | str], axes: Axes) -> Row:
             row[name] = value
     same = all(value == axes.reference.get(name, 0.0) for name, value in row.items())
     return {} if same else row
+
+
+def _certain(
+    project: Project, axes: Axes, belief: BeliefOfRuns, point: Mapping[str, float | str]
+) -> Row:
+    """The settings of a point, put back where the runs do not say that they are better.
+
+    Each is judged alone, as it was tried: at the point's scale, with all others at the reference.
+    """
+    row = _settings(point, axes)
+    plain = {name: axes.reference.get(name, 0.0) for name in row}
+    for name, value in row.items():
+        if value != plain[name]:
+            pair = pl.DataFrame([{**point, **plain, name: value}, {**point, **plain}])
+            effects = belief.effect(pair)
+            if float((effects[:, 0] < effects[:, 1]).mean()) < project.vary.certainty:
+                row[name] = plain[name]
+    return {} if row == plain else row
 
 
 def _range(low: float, high: float) -> Dimension:

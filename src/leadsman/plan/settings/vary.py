@@ -15,6 +15,9 @@ class VarySpec(Strict):
     """Settings tried by further small runs around the first choice; an empty list tries none."""
 
     share: float = Field(0.25, gt=0, le=2, description="most compute, as a share of the ladder's")
+    certainty: float = Field(
+        0.8, ge=0.5, lt=1, description="least chance that a departure is better, to be planned"
+    )
     lr: tuple[Annotated[float, Field(gt=0)], ...] = Field(
         (0.003, 0.012), description="peak learning rates beside the default"
     )
