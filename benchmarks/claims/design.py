@@ -34,7 +34,7 @@ class Contender:
         claim: the paper's, in a few words.
         kind: ``baseline``; ``better`` (lower loss at equal tokens); ``equal`` (AdamW's loss without
             what AdamW needs); ``memory`` (close to AdamW's loss with less memory); ``compute``
-            (close to AdamW's loss with less compute).
+            (lower loss than AdamW's at equal compute).
         optimizer, methods, schedule: of the recipe.
         lrs: tried with seed 0.
     """

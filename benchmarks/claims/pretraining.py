@@ -127,6 +127,24 @@ class Bench:
             return None
         return min(losses, key=lambda lr: losses[lr] or math.inf)
 
+    def equal_compute(self, contender: Contender) -> list[Recipe]:
+        """AdamW on as many tokens as cost what the contender's runs do, by seed.
+
+        None for contenders whose claim is not about compute, or before their best rate is known.
+        """
+        lr, base = self.best_lr(contender), self.best_lr(CONTENDERS[0])
+        if contender.kind != "compute" or lr is None or base is None:
+            return []
+        recipe = self.recipe(contender, lr, SEEDS[0])
+        if self.loss(recipe) == math.inf:
+            return []
+        tokens = TOKENS * flops_of(recipe) / recipe.flops
+        steps = round(tokens / BATCH_TOKENS)
+        return [
+            replace(self.recipe(CONTENDERS[0], base, seed), tokens=steps * BATCH_TOKENS)
+            for seed in SEEDS
+        ]
+
     def ready(self, contender: Contender) -> bool:
         """Whether the runs that settle the contender's recipe are there."""
         before = (self.narrow(), self.recipe(CONTENDERS[0], LAW_LR, SEEDS[0]))
@@ -145,6 +163,7 @@ class Bench:
             best = self.best_lr(contender)
             if best is not None:
                 recipes = [self.recipe(contender, best, seed) for seed in SEEDS[1:]]
+                recipes += self.equal_compute(contender)
             yield from (recipe for recipe in recipes if recipe.id not in self.ledger)
 
     def train(self, recipe: Recipe) -> Run:
@@ -242,14 +261,21 @@ def _row(bench: Bench, contender: Contender) -> dict[str, Any] | None:
         return row | {"reason": bench.ledger.get(failed.id).reason}
     trainer = Trainer(recipes[0], bench.sets)
     trainer.advance(recipes[0], 1)
-    flops = recipes[0].flops
-    for method in run_methods(recipes[0]):
-        flops = method.train_flops(recipes[0])
+    alone = [bench.loss(recipe) for recipe in bench.equal_compute(contender)]
     return row | {
-        "flops": flops,
+        "flops": flops_of(recipes[0]),
+        "equal_compute_losses": [_finite(loss) for loss in alone],
         "weight_bytes": weight_bytes(trainer.model),
         "state_bytes": state_bytes(trainer.optimizer),
     }
+
+
+def flops_of(recipe: Recipe) -> float:
+    """Training compute as the recipe's methods count it."""
+    flops = recipe.flops
+    for method in run_methods(recipe):
+        flops = method.train_flops(recipe)
+    return flops
 
 
 def _finite(loss: float | None) -> float | None:
