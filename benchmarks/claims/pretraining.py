@@ -246,7 +246,8 @@ def _row(bench: Bench, contender: Contender) -> dict[str, Any] | None:
         return None
     recipes = [bench.recipe(contender, best, seed) for seed in SEEDS]
     losses = [bench.loss(recipe) for recipe in recipes]
-    if any(loss is None for loss in losses):
+    alone = [bench.loss(recipe) for recipe in bench.equal_compute(contender)]
+    if any(loss is None for loss in losses + alone):
         return None
     trials = {f"{lr:g}": bench.loss(bench.recipe(contender, lr, 0)) for lr in contender.lrs}
     row = {
@@ -261,7 +262,6 @@ def _row(bench: Bench, contender: Contender) -> dict[str, Any] | None:
         return row | {"reason": bench.ledger.get(failed.id).reason}
     trainer = Trainer(recipes[0], bench.sets)
     trainer.advance(recipes[0], 1)
-    alone = [bench.loss(recipe) for recipe in bench.equal_compute(contender)]
     return row | {
         "flops": flops_of(recipes[0]),
         "equal_compute_losses": [_finite(loss) for loss in alone],
