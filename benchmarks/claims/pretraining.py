@@ -6,7 +6,7 @@
 
 ``work`` trains what is not yet in the ledger under ``--out`` (45 core-minutes in all); any number
 of workers at once, each killed and started again as one likes. ``speed`` times every method, one
-after another on an otherwise idle machine. ``collect`` writes ``pretraining.json``, of which
+after another, in processor time. ``collect`` writes ``pretraining.json``, of which
 ``python -m benchmarks.claims.page`` makes ``docs/claims.md``. The directory of ``--corpora`` holds
 Parquet files with a column ``text``.
 """
@@ -203,7 +203,7 @@ def work(bench: Bench, seconds: float) -> None:
 
 
 def speed(bench: Bench) -> None:
-    """Time steps of every contender, refreshes every 50 steps included, for ``speed.json``."""
+    """Processor time of every contender's steps, refreshes every 50 included: ``speed.json``."""
     import torch
 
     torch.set_num_threads(1)
@@ -215,9 +215,10 @@ def speed(bench: Bench) -> None:
                 continue
             trainer = Trainer(recipe, bench.sets)
             trainer.advance(recipe, 3)
-            before = trainer.seconds
+            before = time.process_time()
             trainer.advance(recipe, 3 + SPEED_STEPS)
-            rates[contender.label] = round(SPEED_STEPS * BATCH_TOKENS / (trainer.seconds - before))
+            seconds = time.process_time() - before
+            rates[contender.label] = round(SPEED_STEPS * BATCH_TOKENS / seconds)
     result = {"machine": machine("torch"), "tokens_per_second": rates}
     (bench.out / "speed.json").write_text(json.dumps(result, indent=1))
 
