@@ -79,7 +79,7 @@ def pretraining(result: dict[str, Any]) -> str:
             )
             continue
         rate = speed.get(contender.label)
-        rival = row["equal_compute_losses"] or base["losses"]
+        rival = row["equal_compute_losses"] if contender.kind == "compute" else base["losses"]
         lines.append(
             "| "
             + " | ".join(

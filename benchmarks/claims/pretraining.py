@@ -53,6 +53,8 @@ from leadsman.train.tokens import TokenSet, tokenize_corpus, train_tokenizer
 DOCUMENTS = {"books": 400, "peps": 400, "sympy_code": 60}
 HELD_OUT = {"books": 12, "peps": 12, "sympy_code": 3}
 SPEED_STEPS = 50
+CHEAPER = 0.95
+"""Share of AdamW's compute up to which a method is also held against AdamW at its own compute."""
 RESULT = Path(__file__).with_name("pretraining.json")
 
 
@@ -130,16 +132,18 @@ class Bench:
     def equal_compute(self, contender: Contender) -> list[Recipe]:
         """AdamW on as many tokens as cost what the contender's runs do, by seed.
 
-        None for contenders whose claim is not about compute, or before their best rate is known.
+        None for contenders that cost what AdamW does, or before their best rate is known.
         """
         lr, base = self.best_lr(contender), self.best_lr(CONTENDERS[0])
-        if contender.kind != "compute" or lr is None or base is None:
+        if lr is None or base is None:
             return []
         recipe = self.recipe(contender, lr, SEEDS[0])
         if self.loss(recipe) == math.inf:
             return []
-        tokens = TOKENS * flops_of(recipe) / recipe.flops
-        steps = round(tokens / BATCH_TOKENS)
+        share = flops_of(recipe) / recipe.flops
+        if share > CHEAPER:
+            return []
+        steps = round(share * TOKENS / BATCH_TOKENS)
         return [
             replace(self.recipe(CONTENDERS[0], base, seed), tokens=steps * BATCH_TOKENS)
             for seed in SEEDS
