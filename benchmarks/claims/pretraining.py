@@ -123,11 +123,11 @@ class Bench:
         return statistics.mean(run.losses.values()) if run.status == "finished" else math.inf
 
     def best_lr(self, contender: Contender) -> float | None:
-        """Of the trials with the first seed; ``None`` if one is missing."""
+        """Of the trials with the first seed, or the claim's own; ``None`` if one is missing."""
         losses = {lr: self.loss(self.recipe(contender, lr, SEEDS[0])) for lr in contender.lrs}
         if any(loss is None for loss in losses.values()):
             return None
-        return min(losses, key=lambda lr: losses[lr] or math.inf)
+        return contender.untuned or min(losses, key=lambda lr: losses[lr] or math.inf)
 
     def equal_compute(self, contender: Contender) -> list[Recipe]:
         """AdamW on as many tokens as cost what the contender's runs do, by seed.

@@ -35,6 +35,13 @@ def test_verdicts(kind, losses, expected):
     assert page.verdict(Contender(label="m", claim="", kind=kind), losses, BASE) == expected
 
 
+def test_less_compute_in_more_time_is_partly_reproduced():
+    contender, losses = Contender(label="m", claim="", kind="compute"), [1.95, 1.97, 1.93]
+    assert page.verdict(contender, losses, BASE, slower=True) == "partly"
+    worse = [2.05, 2.07, 2.03]
+    assert page.verdict(contender, worse, BASE, slower=True) == "not at this scale"
+
+
 def test_differences_are_paired_by_seed():
     middle, half = page._interval([-0.1, -0.2, -0.3])
     assert middle == pytest.approx(-0.2)
