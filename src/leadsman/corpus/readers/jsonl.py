@@ -72,7 +72,7 @@ class JsonLines:
         pending: deque[tuple[Block, Future[pa.RecordBatch | None]]] = deque()
         with ThreadPoolExecutor(workers) as pool:
             for block in self._blocks(stream, rejects):
-                schema = schema or self._probe(block)
+                schema = schema or self._probe(block, rejects)
                 pending.append((block, pool.submit(self._parse, block, schema)))
                 if len(pending) > workers:
                     yield from self._finish(*pending.popleft(), rejects)
@@ -110,7 +110,7 @@ class JsonLines:
         if data := b"".join(carried):
             yield Block(data, line, data.count(b"\n"))
 
-    def _probe(self, block: Block) -> pa.Schema:
+    def _probe(self, block: Block, rejects: Rejects) -> pa.Schema:
         """The Arrow type of each field wanted, from the first line that holds anything."""
         for number, line in enumerate(block.data.split(b"\n"), block.first_line):
             if not line.strip():
@@ -129,6 +129,7 @@ class JsonLines:
                     file=self.file,
                     line=number,
                 )
+            rejects.leave_out(row, self.metadata)
             return self._schema(pa.int64() if type(row.get("id")) is int else pa.string())
         return self._schema(pa.string())
 
