@@ -15,7 +15,8 @@ import polars as pl
 
 from leadsman.errors import InputError
 from leadsman.laws.base import Floats
-from leadsman.laws.power_sum import Exponent, PowerSumLaw
+from leadsman.laws.power_sum import PowerSumLaw
+from leadsman.laws.power_sum_form import Exponent, ShapeValues
 from leadsman.laws.table import column, columns
 from leadsman.methods import Paper
 
@@ -50,7 +51,7 @@ class AverageParams(PowerSumLaw):
         mean = average_params(sizes["params"], sizes["final_params"], start, end)
         return {"average_params": mean, "tokens": tokens}
 
-    def features(self, x: Mapping[str, Floats], shape: tuple[float, ...]) -> Floats:
+    def features(self, x: Mapping[str, Floats], shape: ShapeValues) -> Floats:
         """-log of the average N in the A term, -log D in the B term; shape (n, 3, 2)."""
         features = np.zeros((len(x["tokens"]), 3, 2))
         features[:, 1, 0] = -np.log(x["average_params"])

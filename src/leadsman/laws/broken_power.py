@@ -14,7 +14,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from leadsman.laws.base import Floats
-from leadsman.laws.power_sum import Exponent, PowerSumLaw, Shape
+from leadsman.laws.power_sum import PowerSumLaw
+from leadsman.laws.power_sum_form import Exponent, Shape, ShapeValues
 from leadsman.methods import Paper
 
 
@@ -52,11 +53,12 @@ class BrokenPower(PowerSumLaw):
         low, high = np.quantile(np.log(x[self.x]), [0.15, 0.85])
         return list(itertools.product(np.exp(np.linspace(low, high, 6)), (0.3, 1.0)))
 
-    def features(self, x: Mapping[str, Floats], shape: tuple[float, ...]) -> Floats:
-        """-log x and -f log(1 + (x/d)^(1/f)) in the A term; shape (n, 2, 2)."""
+    def features(self, x: Mapping[str, Floats], shape: ShapeValues) -> Floats:
+        """-log x and -f log(1 + (x/d)^(1/f)) in the A term; shape (..., n, 2, 2)."""
         d, f = shape
         logs = np.log(x[self.x])
-        features = np.zeros((len(logs), 2, 2))
-        features[:, 1, 0] = -logs
-        features[:, 1, 1] = -f * np.logaddexp(0.0, (logs - np.log(d)) / f)
+        bend = f * np.logaddexp(0.0, (logs - np.log(d)) / f)
+        features = np.zeros((*bend.shape, 2, 2))
+        features[..., 1, 0] = -logs
+        features[..., 1, 1] = -bend
         return features

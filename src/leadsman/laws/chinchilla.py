@@ -13,7 +13,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from leadsman.laws.base import Floats
-from leadsman.laws.power_sum import Exponent, PowerSumLaw
+from leadsman.laws.power_sum import PowerSumLaw
+from leadsman.laws.power_sum_form import Exponent, ShapeValues
 from leadsman.methods import Paper
 
 
@@ -35,7 +36,7 @@ class Chinchilla(PowerSumLaw):
     terms = ("E", "A", "B")
     exponents = (Exponent("alpha"), Exponent("beta"))
 
-    def features(self, x: Mapping[str, Floats], shape: tuple[float, ...]) -> Floats:
+    def features(self, x: Mapping[str, Floats], shape: ShapeValues) -> Floats:
         """-log N in the A term, -log D in the B term; shape (n, 3, 2)."""
         features = np.zeros((len(x["params"]), 3, 2))
         features[:, 1, 0] = -np.log(x["params"])

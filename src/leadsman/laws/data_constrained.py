@@ -18,7 +18,8 @@ import numpy as np
 
 from leadsman.errors import MethodError
 from leadsman.laws.base import Floats
-from leadsman.laws.power_sum import Exponent, PowerSumLaw, Shape
+from leadsman.laws.power_sum import PowerSumLaw
+from leadsman.laws.power_sum_form import Exponent, Shape, ShapeValues
 from leadsman.methods import Paper
 
 
@@ -53,17 +54,18 @@ class DataConstrained(PowerSumLaw):
         self.ratio = ratio
         super().__init__(delta=delta, priors=priors, bounds=bounds)
 
-    def features(self, x: Mapping[str, Floats], shape: tuple[float, ...]) -> Floats:
-        """-log N' in the A term, -log D' in the B term; shape (n, 3, 2)."""
+    def features(self, x: Mapping[str, Floats], shape: ShapeValues) -> Floats:
+        """-log N' in the A term, -log D' in the B term; shape (..., n, 3, 2)."""
         unique = np.minimum(x["unique_tokens"], x["tokens"])
         warranted = np.minimum(x["params"], unique / self.ratio)
-        features = np.zeros((len(unique), 3, 2))
-        features[:, 1, 0] = -np.log(saturate(warranted, x["params"], shape[1]))
-        features[:, 2, 1] = -np.log(saturate(unique, x["tokens"], shape[0]))
+        size = np.log(saturate(warranted, x["params"], shape[1]))
+        features = np.zeros((*size.shape, 3, 2))
+        features[..., 1, 0] = -size
+        features[..., 2, 1] = -np.log(saturate(unique, x["tokens"], shape[0]))
         return features
 
 
-def saturate(unique: Floats, used: Floats, constant: float) -> Floats:
+def saturate(unique: Floats, used: Floats, constant: Floats | float) -> Floats:
     """What ``used`` is worth in ``unique`` units when repeats decay with ``constant`` (epochs).
 
     >>> saturate(np.array([1.0]), np.array([1.0]), 15.0)

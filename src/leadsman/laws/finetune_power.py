@@ -15,7 +15,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from leadsman.laws.base import Floats
-from leadsman.laws.power_sum import Exponent, PowerSumLaw
+from leadsman.laws.power_sum import PowerSumLaw
+from leadsman.laws.power_sum_form import Exponent, ShapeValues
 from leadsman.methods import Paper
 
 
@@ -38,7 +39,7 @@ class FinetunePower(PowerSumLaw):
     terms = ("E", "A")
     exponents = (Exponent("beta"),)
 
-    def features(self, x: Mapping[str, Floats], shape: tuple[float, ...]) -> Floats:
+    def features(self, x: Mapping[str, Floats], shape: ShapeValues) -> Floats:
         """-log D in the A term; shape (n, 2, 1)."""
         features = np.zeros((len(x["tokens"]), 2, 1))
         features[:, 1, 0] = -np.log(x["tokens"])
@@ -57,7 +58,7 @@ class FinetuneJoint(PowerSumLaw):
     terms = ("E", "A")
     exponents = (Exponent("alpha"), Exponent("beta"))
 
-    def features(self, x: Mapping[str, Floats], shape: tuple[float, ...]) -> Floats:
+    def features(self, x: Mapping[str, Floats], shape: ShapeValues) -> Floats:
         """-log N and -log D, both in the A term; shape (n, 2, 2)."""
         features = np.zeros((len(x["params"]), 2, 2))
         features[:, 1, 0] = -np.log(x["params"])

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -11,12 +11,26 @@ import polars as pl
 
 from leadsman.laws.base import FittedLaw, Floats
 from leadsman.laws.fitting import Optimum, PowerSum, log_curves, refit, robust_scale
-from leadsman.laws.fitting.draws import ShapeAxes, draw_power_sum
+from leadsman.laws.fitting.draws import draw_power_sum
 from leadsman.laws.fitting.identify import describe_weakness
 from leadsman.laws.fitting.posterior import choose
+from leadsman.laws.fitting.shapes import ShapeAxes
+from leadsman.laws.power_sum_form import PowerSumForm
 
-if TYPE_CHECKING:
-    from leadsman.laws.power_sum import PowerSumLaw
+
+@dataclass(frozen=True)
+class ShapeFit:
+    """The fit at one value of the shape parameters.
+
+    Attributes:
+        shape: their values.
+        problem: what was fitted with them.
+        optimum: its solution.
+    """
+
+    shape: tuple[float, ...]
+    problem: PowerSum
+    optimum: Optimum
 
 
 class FittedPowerSum(FittedLaw):
@@ -28,26 +42,24 @@ class FittedPowerSum(FittedLaw):
         value: the objective at the optimum.
     """
 
-    law: PowerSumLaw
+    law: PowerSumForm
 
     def __init__(
         self,
-        law: PowerSumLaw,
+        law: PowerSumForm,
         y: str,
         x: Mapping[str, Floats],
-        grids: list[tuple[float, ...]],
-        problems: list[PowerSum],
-        optima: list[Optimum],
-        best: int,
+        axes: ShapeAxes,
+        fits: Sequence[ShapeFit],
         *,
         seed: int,
     ) -> None:
         self.law, self.y = law, y
-        self.theta, self.value = optima[best].theta, optima[best].value
-        self.shape = grids[best]
-        self.problem = problems[best]
-        self._x, self._seed = x, seed
-        self._grids, self._problems, self._optima = grids, problems, optima
+        self._fits = sorted(fits, key=lambda each: each.optimum.value)
+        best = self._fits[0]
+        self.theta, self.value = best.optimum.theta, best.optimum.value
+        self.shape, self.problem = best.shape, best.problem
+        self._x, self._axes, self._seed = x, axes, seed
         self._bank: tuple[Floats, Floats] | None = None
         self.noise = robust_scale(self.residuals(), self.problem.size)
         self.warnings = describe_weakness(law, x, self.problem, self.theta, self.shape)
@@ -111,9 +123,9 @@ class FittedPowerSum(FittedLaw):
             self._bank = draw_power_sum(
                 self.problem,
                 self.theta,
-                axes=ShapeAxes.of(self._grids),
+                axes=self._axes,
                 shape=self.shape,
-                at=lambda shape: self.law.terms_at(self._x, shape),
+                at=lambda shapes: self.law.terms_at_each(self._x, shapes),
                 seed=self._seed,
             )
         return self._bank
@@ -126,17 +138,17 @@ class FittedPowerSum(FittedLaw):
         rows = self.problem.weights
         shares = np.random.default_rng([seed, 0]).standard_exponential((draws, len(rows)))
         weights = rows * shares / shares.mean(axis=1, keepdims=True)
-        near = np.argsort([optimum.value for optimum in self._optima])[:3]
-        candidates = [refit(self._problems[k], self._optima[k].theta, weights) for k in near]
+        near = self._fits[:3]
+        candidates = [refit(each.problem, each.optimum.theta, weights) for each in near]
         values = np.stack(
             [
-                _values(self._problems[k], thetas, weights)
-                for k, thetas in zip(near, candidates, strict=True)
+                _values(each.problem, thetas, weights)
+                for each, thetas in zip(near, candidates, strict=True)
             ]
         )
         pick = values.argmin(axis=0)
         thetas = np.stack(candidates)[pick, np.arange(draws)]
-        return thetas, [self._grids[near[each]] for each in pick]
+        return thetas, [near[each].shape for each in pick]
 
 
 def _values(problem: PowerSum, thetas: Floats, weights: Floats) -> Floats:

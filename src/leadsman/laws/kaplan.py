@@ -13,7 +13,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from leadsman.laws.base import Floats
-from leadsman.laws.power_sum import Exponent, PowerSumLaw, Shape
+from leadsman.laws.power_sum import PowerSumLaw
+from leadsman.laws.power_sum_form import Exponent, Shape, ShapeValues
 from leadsman.methods import Paper
 
 
@@ -30,16 +31,16 @@ class Kaplan(PowerSumLaw):
     exponents = (Exponent("ratio", lower=0.05, upper=4.0, starts=(0.4, 0.8, 1.3, 2.0)),)
     shapes = (Shape("alphaD", tuple(np.geomspace(0.02, 0.6, 18).tolist())),)
 
-    def power(self, shape: tuple[float, ...]) -> float:
+    def power(self, shape: ShapeValues) -> Floats | float:
         """alphaD."""
         return shape[0]
 
-    def features(self, x: Mapping[str, Floats], shape: tuple[float, ...]) -> Floats:
+    def features(self, x: Mapping[str, Floats], shape: ShapeValues) -> Floats:
         """-log N in the size term; shape (n, 2, 1)."""
         features = np.zeros((len(x["params"]), 2, 1))
         features[:, 0, 0] = -np.log(x["params"])
         return features
 
-    def base(self, x: Mapping[str, Floats], shape: tuple[float, ...]) -> Floats:
+    def base(self, x: Mapping[str, Floats], shape: ShapeValues) -> Floats:
         """-log D in the data term; shape (n, 2)."""
         return np.stack([np.zeros(len(x["tokens"])), -np.log(x["tokens"])], axis=1)

@@ -10,6 +10,7 @@ Losses in nats per token or bits per byte, the same for both.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -38,7 +39,7 @@ class LossToLoss(ParametricLaw):
     name = "loss-to-loss"
     paper = Paper("Loss-to-Loss Prediction: Scaling Laws for All Datasets", 2024)
     inputs = ("loss_x",)
-    terms: ClassVar = (
+    terms: ClassVar[tuple[Parameter, ...]] = (
         Parameter("E_y", 0.0),
         Parameter("K", positive=True),
         Parameter("E_x", 0.0),
@@ -52,6 +53,11 @@ class LossToLoss(ParametricLaw):
     def read(self, frame: pl.DataFrame) -> dict[str, Floats]:
         """The known loss."""
         return {"loss": column(frame, self.x)}
+
+    def parameters_of(self, x: Mapping[str, Floats]) -> tuple[Parameter, ...]:
+        """All; E_x lies below every known loss, where the curve still falls."""
+        lowest = float(x["loss"].min()) * (1 - 1e-6)
+        return tuple(replace(t, upper=lowest) if t.name == "E_x" else t for t in self.terms)
 
     def equation(self, theta: Mapping[str, Floats], x: Mapping[str, Floats]) -> Floats:
         """E_y + K max(L - E_x, 0)^kappa."""

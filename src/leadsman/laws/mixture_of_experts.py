@@ -15,7 +15,8 @@ import numpy as np
 import polars as pl
 
 from leadsman.laws.base import Floats
-from leadsman.laws.power_sum import Exponent, PowerSumLaw
+from leadsman.laws.power_sum import PowerSumLaw
+from leadsman.laws.power_sum_form import Exponent, ShapeValues
 from leadsman.laws.table import column
 from leadsman.methods import Paper
 
@@ -47,7 +48,7 @@ class MixtureOfExperts(PowerSumLaw):
             "tokens": column(frame, "tokens"),
         }
 
-    def features(self, x: Mapping[str, Floats], shape: tuple[float, ...]) -> Floats:
+    def features(self, x: Mapping[str, Floats], shape: ShapeValues) -> Floats:
         """-log N and -log S in the A term, -log D in the B term; shape (n, 3, 3)."""
         features = np.zeros((len(x["tokens"]), 3, 3))
         features[:, 1, 0] = -np.log(x["active_params"])
@@ -87,7 +88,7 @@ class Routing(PowerSumLaw):
         self.saturation = saturation
         super().__init__(delta=delta, priors=priors, bounds=bounds)
 
-    def features(self, x: Mapping[str, Floats], shape: tuple[float, ...]) -> Floats:
+    def features(self, x: Mapping[str, Floats], shape: ShapeValues) -> Floats:
         """log N, log S and their product (about N = 1e8); shape (n, 1, 3)."""
         size = np.log(x["params"] / 1e8)
         experts = np.log(1 / (1 / x["experts"] + 1 / self.saturation))

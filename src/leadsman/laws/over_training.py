@@ -15,7 +15,8 @@ import numpy as np
 import polars as pl
 
 from leadsman.laws.base import Floats
-from leadsman.laws.power_sum import Exponent, PowerSumLaw
+from leadsman.laws.power_sum import PowerSumLaw
+from leadsman.laws.power_sum_form import Exponent, ShapeValues
 from leadsman.laws.table import column, columns
 from leadsman.methods import Paper
 
@@ -35,7 +36,7 @@ class OverTraining(PowerSumLaw):
         """``params``, ``tokens`` and ``flops`` (6ND where the table has none)."""
         return columns(frame, self.inputs) | {"flops": column(frame, "flops")}
 
-    def features(self, x: Mapping[str, Floats], shape: tuple[float, ...]) -> Floats:
+    def features(self, x: Mapping[str, Floats], shape: ShapeValues) -> Floats:
         """log M - log C and -log M - log C; shape (n, 3, 1)."""
         ratio = np.log(x["tokens"] / x["params"])
         flops = np.log(x["flops"] if "flops" in x else 6 * x["params"] * x["tokens"])

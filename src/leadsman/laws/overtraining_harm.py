@@ -11,20 +11,22 @@ of the second is ours. The turn lies at T* = (alpha A / (beta H))^(1 / (alpha + 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
 
 import numpy as np
 
 from leadsman.laws.base import FittedLaw, Floats
-from leadsman.laws.fitting.parametric import Parameter, ParametricLaw, grid
+from leadsman.laws.power_sum import PowerSumLaw
+from leadsman.laws.power_sum_form import Exponent, ShapeValues
 from leadsman.methods import Paper
 
 
-class OvertrainingHarm(ParametricLaw):
+class OvertrainingHarm(PowerSumLaw):
     """Loss after fine-tuning against pre-training tokens: falls, turns and rises again.
 
     Args:
-        delta: Huber's delta on log residuals; ``None`` adapts it to their scale.
+        delta: Huber's delta on log residuals; wider than other laws' as the runs are few, and a
+            narrow one follows as many of them as there are parameters.
+        priors, bounds: as in :class:`~leadsman.laws.power_sum.PowerSumLaw`.
 
     Columns: ``tokens`` (pre-training). The runs share one model and one fine-tuning recipe.
 
@@ -36,34 +38,28 @@ class OvertrainingHarm(ParametricLaw):
     name = "overtraining-harm"
     paper = Paper("Overtrained Language Models Are Harder to Fine-Tune", 2025, 330)
     inputs = ("tokens",)
-    terms: ClassVar = (
-        Parameter("E", 1e-6, positive=True),
-        Parameter("A", positive=True),
-        Parameter("alpha", 0.02, 2.0),
-        Parameter("H", 1e-30, positive=True),
-        Parameter("beta", 0.05, 3.0),
+    terms = ("E", "A", "H")
+    exponents = (
+        Exponent("alpha", lower=0.02, upper=2.0, starts=(0.1, 0.2, 0.5)),
+        Exponent("beta", lower=0.05, upper=3.0, starts=(0.3, 1.0, 2.0)),
     )
 
-    def __init__(self, *, delta: float | None = None) -> None:
-        self.delta = delta
+    def __init__(
+        self,
+        *,
+        delta: float = 0.02,
+        priors: Mapping[str, tuple[float, float]] | None = None,
+        bounds: Mapping[str, tuple[float, float]] | None = None,
+    ) -> None:
+        super().__init__(delta=delta, priors=priors, bounds=bounds)
 
-    def equation(self, theta: Mapping[str, Floats], x: Mapping[str, Floats]) -> Floats:
-        """E + A T^-alpha + H T^beta."""
-        log_tokens = np.log(x["tokens"])
-        falling = theta["A"] * np.exp(-theta["alpha"] * log_tokens)
-        rising = theta["H"] * np.exp(theta["beta"] * log_tokens)
-        return np.asarray(theta["E"] + falling + rising)
-
-    def starts(self, x: Mapping[str, Floats], y: Floats) -> Mapping[str, Floats]:
-        """The first run sets the falling part, the last one the rising part."""
-        few, many = x["tokens"].min(), x["tokens"].max()
-        start = grid(E=y.min() * np.array([0.3, 0.8, 0.97]), alpha=[0.2, 0.5], beta=[0.3, 1.0, 2.0])
-        fall = np.maximum(y[np.argmin(x["tokens"])] - start["E"], 1e-3)
-        rise = np.maximum(y[np.argmax(x["tokens"])] - y.min(), 1e-4)
-        return start | {
-            "A": fall * few ** start["alpha"],
-            "H": rise * many ** -start["beta"],
-        }
+    def features(self, x: Mapping[str, Floats], shape: ShapeValues) -> Floats:
+        """-log T in the falling term, log T in the rising one; shape (n, 3, 2)."""
+        logs = np.log(x["tokens"])
+        features = np.zeros((len(logs), 3, 2))
+        features[:, 1, 0] = -logs
+        features[:, 2, 1] = logs
+        return features
 
 
 def best_tokens(fitted: FittedLaw, *, draws: int = 200, seed: int = 0) -> tuple[float, Floats]:

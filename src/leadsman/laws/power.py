@@ -13,7 +13,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from leadsman.laws.base import Floats
-from leadsman.laws.power_sum import Exponent, PowerSumLaw
+from leadsman.laws.power_sum import PowerSumLaw
+from leadsman.laws.power_sum_form import Exponent, ShapeValues
 from leadsman.methods import Paper
 
 
@@ -50,7 +51,7 @@ class Power(PowerSumLaw):
         self.exponents = (Exponent("alpha", lower=0.001, starts=(0.05, 0.12, 0.25, 0.45, 0.8)),)
         super().__init__(delta=delta, priors=priors, bounds=bounds)
 
-    def features(self, x: Mapping[str, Floats], shape: tuple[float, ...]) -> Floats:
+    def features(self, x: Mapping[str, Floats], shape: ShapeValues) -> Floats:
         """-log x in the A term; shape (n, terms, 1)."""
         values = x[self.x]
         features = np.zeros((len(values), len(self.terms), 1))

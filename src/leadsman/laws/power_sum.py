@@ -4,27 +4,28 @@
 
 ``a_j`` amplitudes (an offset is a term whose features are all zero), ``e`` exponents, ``shape``
 the few parameters that enter in no simpler way (a saturation constant, a break): those are
-profiled over a grid. Fitted by :mod:`leadsman.laws.fitting`. Draws come from the likelihood
-(:mod:`leadsman.laws.fitting.posterior`): their intervals hold at the nominal rate. The competition
-of laws, which fits hundreds, uses cheaper refits under exponential row weights.
+profiled over a grid, then searched between its points. Fitted by :mod:`leadsman.laws.fitting`.
+Draws come from the likelihood (:mod:`leadsman.laws.fitting.posterior`): their intervals hold at the
+nominal rate. The competition of laws, which fits hundreds, uses cheaper refits under exponential
+row weights.
 """
 
 from __future__ import annotations
 
 import itertools
-from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
 from leadsman.errors import DesignError, MethodError
-from leadsman.laws.base import Floats, Law
-from leadsman.laws.fitted_power_sum import FittedPowerSum
+from leadsman.laws.base import Floats
+from leadsman.laws.fitted_power_sum import FittedPowerSum, ShapeFit
 from leadsman.laws.fitting import Optimum, PowerSum, fit, polish
 from leadsman.laws.fitting.identify import check_design
-from leadsman.laws.table import column, columns
+from leadsman.laws.fitting.shapes import ShapeAxes, ShapedCurves, between
+from leadsman.laws.power_sum_form import Exponent, PowerSumForm
+from leadsman.laws.table import column
 
 AMPLITUDE_RANGE = 25.0
 """How many natural-log units below the results a single term may lie at the fitted runs."""
@@ -37,54 +38,14 @@ FOLLOWED = 4
 """Shapes of a grid whose fit is followed to the end."""
 
 
-@dataclass(frozen=True)
-class Exponent:
-    """An exponent of a law.
-
-    Attributes:
-        name: in the equation (``alpha``).
-        lower, upper: the box it is searched in.
-        starts: values the search starts from.
-        prior: mean and standard deviation, or ``None``.
-    """
-
-    name: str
-    lower: float = 0.01
-    upper: float = 2.5
-    starts: tuple[float, ...] = (0.08, 0.2, 0.35, 0.55, 0.9)
-    prior: tuple[float, float] | None = None
-
-
-@dataclass(frozen=True)
-class Shape:
-    """A parameter that enters through the features; searched on a grid.
-
-    Attributes:
-        name: in the equation.
-        grid: values tried, unless the law derives them from the runs.
-    """
-
-    name: str
-    grid: tuple[float, ...] = ()
-
-
-class PowerSumLaw(Law):
+class PowerSumLaw(PowerSumForm):
     """Base of laws that are sums of powers.
-
-    Attributes:
-        terms: names of the amplitudes; the offset, if any, first and called ``E``.
-        exponents: the exponents.
-        shapes: parameters searched on a grid.
 
     Args:
         delta: Huber width on log residuals; 1e-3 is Hoffmann et al.'s, near absolute error.
         priors: mean and standard deviation for exponents by name, in place of the law's own.
         bounds: lower and upper bound for exponents by name.
     """
-
-    terms: tuple[str, ...]
-    exponents: tuple[Exponent, ...]
-    shapes: tuple[Shape, ...] = ()
 
     def __init__(
         self,
@@ -104,26 +65,6 @@ class PowerSumLaw(Law):
         self.delta = delta
         self.priors = priors
         self.bounds = bounds
-
-    @abstractmethod
-    def features(self, x: Mapping[str, Floats], shape: tuple[float, ...]) -> Floats:
-        """Log features, shape (n, terms, exponents), at inputs ``x`` (each (n,))."""
-
-    def base(self, x: Mapping[str, Floats], shape: tuple[float, ...]) -> Floats | None:
-        """Known log factor of each term, shape (n, terms); ``None`` is zero throughout."""
-        return None
-
-    def shape_grid(self, x: Mapping[str, Floats]) -> list[tuple[float, ...]]:
-        """Shape parameters tried for runs with inputs ``x``."""
-        return list(itertools.product(*(shape.grid for shape in self.shapes)))
-
-    def power(self, shape: tuple[float, ...]) -> float:
-        """The outer power."""
-        return 1.0
-
-    def read(self, frame: pl.DataFrame) -> dict[str, Floats]:
-        """The law's inputs from a table, each (n,); override for derived or optional inputs."""
-        return columns(frame, self.inputs)
 
     def fit(
         self,
@@ -152,17 +93,22 @@ class PowerSumLaw(Law):
         grids = self.shape_grid(x)
         problems = [self.problem(x, log_y, rows, shape) for shape in grids]
         optima = _search(problems, self.starting_exponents())
-        best = int(np.argmin([optimum.value for optimum in optima]))
-        return FittedPowerSum(self, y, x, grids, problems, optima, best, seed=seed)
+        fits = [ShapeFit(*each) for each in zip(grids, problems, optima, strict=True)]
+        axes = ShapeAxes.of(grids)
+        if axes.size:
+            fits.append(self._between(fits, axes, x))
+        return FittedPowerSum(self, y, x, axes, fits, seed=seed)
 
-    def terms_at(
-        self, x: Mapping[str, Floats], shape: tuple[float, ...]
-    ) -> tuple[Floats, Floats, float]:
-        """Features (n, J, p), base (n, J) and outer power, as the kernels take them."""
-        features = np.ascontiguousarray(self.features(x, shape), dtype=np.float64)
-        base = self.base(x, shape)
-        known = np.zeros(features.shape[:2]) if base is None else np.ascontiguousarray(base)
-        return features, known, self.power(shape)
+    def _between(self, fits: list[ShapeFit], axes: ShapeAxes, x: Mapping[str, Floats]) -> ShapeFit:
+        """The best fit near the best grid points, with shape parameters between the grid's."""
+        near = sorted(fits, key=lambda each: each.optimum.value)[:FOLLOWED]
+        starts = [np.concatenate([each.optimum.theta, axes.places(each.shape)]) for each in near]
+        best = near[0].problem
+        curves = ShapedCurves(best, axes, lambda shapes: self.terms_at_each(x, shapes))
+        theta, places = between(curves, np.array(starts))
+        shape = tuple(axes.values(places[None])[0].tolist())
+        problem = self.problem(x, best.log_y, best.weights, shape)
+        return ShapeFit(shape, problem, polish(problem, theta))
 
     def problem(
         self, x: Mapping[str, Floats], log_y: Floats, weights: Floats, shape: tuple[float, ...]

@@ -14,7 +14,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from leadsman.laws.base import Floats
-from leadsman.laws.power_sum import Exponent, PowerSumLaw, Shape
+from leadsman.laws.power_sum import PowerSumLaw
+from leadsman.laws.power_sum_form import Exponent, Shape, ShapeValues
 from leadsman.methods import Paper
 
 
@@ -49,8 +50,9 @@ class ShiftedPower(PowerSumLaw):
         values = x[self.x]
         return [(0.0,), *((each,) for each in np.geomspace(values.min() / 10, values.max(), 10))]
 
-    def features(self, x: Mapping[str, Floats], shape: tuple[float, ...]) -> Floats:
-        """-log(x + x0) in the A term; shape (n, 2, 1)."""
-        features = np.zeros((len(x[self.x]), 2, 1))
-        features[:, 1, 0] = -np.log(x[self.x] + shape[0])
+    def features(self, x: Mapping[str, Floats], shape: ShapeValues) -> Floats:
+        """-log(x + x0) in the A term; shape (..., n, 2, 1)."""
+        logs = np.log(x[self.x] + shape[0])
+        features = np.zeros((*logs.shape, 2, 1))
+        features[..., 1, 0] = -logs
         return features

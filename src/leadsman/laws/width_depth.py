@@ -13,7 +13,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from leadsman.laws.base import Floats
-from leadsman.laws.power_sum import Exponent, PowerSumLaw
+from leadsman.laws.power_sum import PowerSumLaw
+from leadsman.laws.power_sum_form import Exponent, ShapeValues
 
 
 class WidthDepth(PowerSumLaw):
@@ -32,7 +33,7 @@ class WidthDepth(PowerSumLaw):
         Exponent("c", starts=(0.1, 0.3, 0.6)),
     )
 
-    def features(self, x: Mapping[str, Floats], shape: tuple[float, ...]) -> Floats:
+    def features(self, x: Mapping[str, Floats], shape: ShapeValues) -> Floats:
         """-log of each input in its own term; shape (n, 4, 3)."""
         features = np.zeros((len(x["width"]), 4, 3))
         for index, name in enumerate(self.inputs):

@@ -70,6 +70,7 @@ def coverage(
     y: str,
     noise: float,
     replicates: int,
+    first: int = 0,
     outliers: int = 0,
     levels: Sequence[float] = (0.5, 0.8, 0.95),
 ) -> dict[str, Floats]:
@@ -82,6 +83,7 @@ def coverage(
         y: column of results.
         noise: as in :func:`planted`.
         replicates: tables planted and fitted.
+        first: number of the first of them; each number always gives the same table and draws.
         outliers: as in :func:`planted`.
         levels: of the intervals.
 
@@ -91,7 +93,7 @@ def coverage(
     tails = np.array([[(1 - level) / 2, (1 + level) / 2] for level in levels])
     inside = {name: np.zeros(len(levels)) for name in theta}
     fixed = dict.fromkeys(theta, True)
-    for seed in range(replicates):
+    for seed in range(first, first + replicates):
         points = design(seed)
         runs = planted(law, points, theta, y=y, noise=noise, seed=seed, outliers=outliers)
         drawn = law.fit(runs, y=y, seed=seed).parameter_draws(draws=1000, seed=seed)

@@ -56,6 +56,7 @@ class Case:
         theta: the true parameters.
         noise: scatter, as in :func:`leadsman.testing.planted.planted`.
         outliers: runs moved far up.
+        variant: what tells the case from others of its law.
         bound: labels that a fit would have learned.
     """
 
@@ -65,16 +66,13 @@ class Case:
     theta: dict[str, float]
     noise: float
     outliers: int = 0
+    variant: str = ""
     bound: dict[str, object] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
         """The law, and what tells two cases of it apart."""
-        marks = [str(self.law.inputs[-1]) if self.law.name == "power" else ""]
-        marks.append("items" if "items" in self.runs.columns else "")
-        marks.append("tokens" if self.law.name == "step-law" and "a" not in self.theta else "")
-        marks.append("wide" if self.law.delta == 0.02 else "")
-        return "-".join(filter(None, [self.law.name, *marks]))
+        return "-".join(filter(None, [self.law.name, self.variant]))
 
     def design(self, seed: int) -> pl.DataFrame:
         """Settings of a replicate: 85 % of them, whichever are lost, so that some are unlucky."""
@@ -156,6 +154,7 @@ CASES = [
         cross(loss=[0.75]).with_columns(items=pl.lit(200)),
         {"chance": 0.25, "top": 1.0, "k": 6.0, "L_0": 0.9},
         0.01,
+        variant="items",
     ),
     Case(
         LossThreshold(chance=0.25),
@@ -236,6 +235,7 @@ CASES = [
         cross(tokens=[1e12]),
         {"c": 0.58, "b": 0.571},
         0.1,
+        variant="tokens",
     ),
     Case(
         PowerLR(),
@@ -303,6 +303,7 @@ CASES = [
         cross(params=[7e10], tokens=[1.4e12]),
         {"E": 1.82, "A": 482.0, "B": 2085.0, "alpha": 0.348, "beta": 0.366},
         0.005,
+        variant="wide",
     ),
     Case(
         Kaplan(),
@@ -370,6 +371,7 @@ CASES = [
         cross(flops=[1e23]),
         {"E": 1.7, "A": 1500.0, "alpha": 0.17},
         0.003,
+        variant="flops",
     ),
     Case(
         Power(x="tokens", offset=False),
@@ -377,6 +379,7 @@ CASES = [
         cross(tokens=[1e12]),
         {"A": 30.0, "alpha": 0.1},
         0.005,
+        variant="tokens",
     ),
     Case(
         ShiftedPower(x="tokens"),

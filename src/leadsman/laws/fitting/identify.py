@@ -12,16 +12,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from leadsman.errors import DesignError
 from leadsman.laws.base import Floats
 from leadsman.laws.fitting.power_sum import PowerSum, gradient_at, robust_scale
-
-if TYPE_CHECKING:
-    from leadsman.laws.power_sum import PowerSumLaw
+from leadsman.laws.power_sum_form import PowerSumForm
 
 FLAT = 0.02
 """Natural-log spread below which an input, or a direction of inputs, counts as constant."""
@@ -77,7 +74,7 @@ def standard_errors(problem: PowerSum, theta: Floats) -> Floats:
 
 
 def describe_weakness(
-    law: PowerSumLaw,
+    law: PowerSumForm,
     x: Mapping[str, Floats],
     problem: PowerSum,
     theta: Floats,
@@ -107,7 +104,7 @@ def _covariance(problem: PowerSum, jac: Floats) -> Floats:
 
 
 def _best_run(
-    law: PowerSumLaw,
+    law: PowerSumForm,
     x: Mapping[str, Floats],
     problem: PowerSum,
     theta: Floats,
@@ -127,12 +124,11 @@ def _best_run(
     grid = grid[cost <= known.max()]
     if len(grid) == 0:
         return "other settings"
-    features = np.ascontiguousarray(law.features(candidates, shape))
-    base = law.base(candidates, shape)
+    features, base, _ = law.terms_at(candidates, shape)
     trial = replace(
         problem,
         features=features,
-        base=np.zeros(features.shape[:2]) if base is None else base,
+        base=base,
         log_y=np.zeros(len(features)),
         weights=np.ones(len(features)),
     )

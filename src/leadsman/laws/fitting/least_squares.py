@@ -29,6 +29,7 @@ def minimise(
     upper: Floats,
     weights: Floats,
     delta: Floats | float = np.inf,
+    slopes: Residuals | None = None,
     iterations: int = 200,
     tolerance: float = 1e-10,
 ) -> tuple[Floats, Floats]:
@@ -41,6 +42,7 @@ def minimise(
         upper: upper bounds, shape (p,).
         weights: of the rows, shape (n,).
         delta: where Huber's loss turns from square to linear, in the unit of the residuals.
+        slopes: derivatives (b, n, p) of the residuals; forward differences by default.
         iterations: steps at most.
         tolerance: stop when no cost falls by more than this fraction of itself.
 
@@ -49,12 +51,21 @@ def minimise(
     """
     with np.errstate(all="ignore"):
         return _descend(
-            residuals, start, lower, upper, weights, delta, iterations=iterations, tol=tolerance
+            residuals,
+            slopes or (lambda theta: linearised(residuals, theta, upper)[1]),
+            start,
+            lower,
+            upper,
+            weights,
+            delta,
+            iterations=iterations,
+            tol=tolerance,
         )
 
 
 def _descend(
     residuals: Residuals,
+    slopes: Residuals,
     start: Floats,
     lower: Floats,
     upper: Floats,
@@ -70,7 +81,7 @@ def _descend(
     damping = np.full(len(theta), 1e-3)
     active = np.ones(len(theta), dtype=bool)
     for _ in range(iterations):
-        jacobian = _jacobian(residuals, theta, values, upper)
+        jacobian = slopes(theta)
         robust = weights * np.minimum(1.0, delta / np.maximum(np.abs(values), 1e-300))
         normal = np.einsum("bnp,bn,bnq->bpq", jacobian, robust, jacobian)
         gradient = np.einsum("bnp,bn,bn->bp", jacobian, robust, values)

@@ -34,16 +34,41 @@ from leadsman.laws.base import Floats
 from leadsman.laws.fitting.least_squares import huber
 
 WALKERS = 300
-BURN_IN = 32
-EVERY = 8
 SNAPSHOTS = 4
-"""Draws kept are WALKERS * SNAPSHOTS, the ensemble EVERY steps apart."""
+"""Draws kept are WALKERS * SNAPSHOTS."""
 
-_WALKING = 0.35
-"""Share of steps in the tangent plane, which cost four times the others."""
+
+@dataclass(frozen=True)
+class Pace:
+    """How the walkers move.
+
+    Attributes:
+        burn_in: steps before the first snapshot.
+        every: steps between snapshots.
+        walking: share of steps in the tangent plane, which cost four times the others.
+        lengths: of such steps, in units of the best one for a normal density.
+        newton: steps of Newton's method that follow one.
+    """
+
+    burn_in: int = 32
+    every: int = 8
+    walking: float = 0.35
+    lengths: tuple[float, ...] = (0.3, 1.0)
+    newton: int = 2
+
+
+EVEN = Pace()
+BENT = Pace(burn_in=64, every=16, walking=0.9, lengths=(0.5, 1.0, 2.0), newton=6)
+"""For a valley that the runs hardly limit: it bends, and other walkers show no way along it."""
 
 _PARTS = 8
 """Parts in which a walker is moved to where it starts."""
+
+_LOOSE = 2.0
+"""Standard errors by which a curve moves for a unit of parameters, below which it hardly does."""
+
+_FAR = 10.0
+"""How far at most walkers start from the optimum along such a direction."""
 
 _OUTLIER = 1.5
 """Residuals count towards the scatter up to this many standard deviations."""
@@ -163,28 +188,54 @@ class Target:
 
 
 class _Plane:
-    """Coordinates of curves in the tangent plane of the optimum's."""
+    """Coordinates of curves in the tangent plane of the optimum's, in units of their error.
+
+    In a direction of parameters that hardly moves the curve, where the plane soon ends, the
+    parameters themselves are the coordinate.
+
+    Attributes:
+        scale: how far each coordinate is uncertain, to first order, shape (q,).
+        loose: which of them are directions of parameters, shape (q,).
+        pace: how walkers should move.
+    """
 
     def __init__(self, target: Target, centre: Floats) -> None:
-        self.target = target
-        self.rows = np.sqrt(target.weights)
+        self.target, self.centre = target, centre
+        self.rows = np.sqrt(target.weights * target.temper.eta)
         values, slopes = target.linearised(centre[None])
         self.start = values
-        self.axes, _ = np.linalg.qr(self.rows[:, None] * slopes[0])
+        left, sizes, right = np.linalg.svd(self.rows[:, None] * slopes[0], full_matrices=False)
+        self.loose = sizes < _LOOSE
+        self.axes = np.where(self.loose, 0.0, left)
+        self.directions = np.where(self.loose[:, None], right, 0.0)
+        self.pace = BENT if self.loose.any() else EVEN
+        self.scale = np.where(self.loose, 1 / np.maximum(sizes, 1 / _FAR), 1.0)
 
     def at(self, theta: Floats) -> tuple[Floats, Floats]:
         """Coordinates (b, q) and their derivatives (b, q, q) in the parameters."""
         values, slopes = self.target.linearised(theta)
         coordinates = (self.rows * (values - self.start)) @ self.axes
-        return coordinates, self.axes.T @ (self.rows[:, None] * slopes)
+        coordinates += (theta - self.centre) @ self.directions.T
+        return coordinates, self.axes.T @ (self.rows[:, None] * slopes) + self.directions
 
-    def follow(self, theta: Floats, wanted: Floats, *, steps: int) -> Floats:
-        """Newton's method from ``theta`` to coordinates ``wanted``, shape (b, q)."""
+    def follow(
+        self,
+        theta: Floats,
+        wanted: Floats,
+        *,
+        steps: int,
+        first: tuple[Floats, Floats] | None = None,
+    ) -> Floats:
+        """Newton's method from ``theta`` to coordinates ``wanted``, shape (b, q).
+
+        ``first``: what :meth:`at` says at ``theta``, if it is known.
+        """
         for _ in range(steps):
-            coordinates, jacobian = self.at(theta)
+            coordinates, jacobian = first or self.at(theta)
+            first = None
             regular = np.abs(np.linalg.det(jacobian)) > 0
-            jacobian[~regular] = np.eye(theta.shape[1])
-            step = np.linalg.solve(jacobian, (wanted - coordinates)[..., None])[..., 0]
+            solvable = np.where(regular[:, None, None], jacobian, np.eye(theta.shape[1]))
+            step = np.linalg.solve(solvable, (wanted - coordinates)[..., None])[..., 0]
             moved = np.clip(theta + step, self.target.lower - 1e-6, self.target.upper + 1e-6)
             theta = np.where(regular[:, None] & np.isfinite(moved), moved, theta)
         return theta
@@ -213,18 +264,19 @@ def _sample(target: Target, centre: Floats, rng: np.random.Generator) -> Floats:
     half = WALKERS // 2
     halves = slice(0, half), slice(half, None)
     kept = []
-    for step in range(BURN_IN + EVERY * SNAPSHOTS):
+    pace = plane.pace
+    for step in range(pace.burn_in + pace.every * SNAPSHOTS):
         for moved, others in (halves, halves[::-1]):
             here = walkers[moved]
-            if rng.random() < _WALKING:
-                trial, correction = _walk(target, plane, here, rng)
+            if rng.random() < pace.walking:
+                trial, correction = _walk(plane, here, walkers[others], rng)
             else:
                 trial, correction = _by_others(here, walkers[others], rng)
             found = target.at(trial)
             accepted = np.log(rng.random(half)) < found - values[moved] + correction
             walkers[moved] = np.where(accepted[:, None], trial, here)
             values[moved] = np.where(accepted, found, values[moved])
-        if step >= BURN_IN and (step - BURN_IN) % EVERY == EVERY - 1:
+        if step >= pace.burn_in and (step - pace.burn_in) % pace.every == pace.every - 1:
             kept.append(walkers.copy())
     return np.asarray(rng.permutation(np.concatenate(kept)))
 
@@ -245,8 +297,8 @@ def _along_the_curve(plane: _Plane, centre: Floats, rng: np.random.Generator) ->
     """
     target, size, scale = plane.target, len(centre), plane.target.temper
     tails = np.sqrt(scale.dof / rng.chisquare(scale.dof, (WALKERS, 1)))
-    goal = rng.standard_normal((WALKERS, size)) * tails / np.sqrt(scale.eta)
-    length = np.linalg.norm(goal, axis=1)
+    goal = rng.standard_normal((WALKERS, size)) * tails * plane.scale
+    length = np.linalg.norm(goal / plane.scale, axis=1)
     theta = np.repeat(centre[None], WALKERS, axis=0)
     reached, part = np.zeros(WALKERS), np.full(WALKERS, 1 / _PARTS)
     for _ in range(6 * _PARTS):
@@ -256,21 +308,21 @@ def _along_the_curve(plane: _Plane, centre: Floats, rng: np.random.Generator) ->
         share = np.minimum(reached[going] + part[going], 1.0)
         wanted = share[:, None] * goal[going]
         trial = plane.follow(theta[going], wanted, steps=2)
-        missed = np.linalg.norm(plane.at(trial)[0] - wanted, axis=1)
+        missed = np.linalg.norm((plane.at(trial)[0] - wanted) / plane.scale, axis=1)
         good = missed < 0.1 * part[going] * length[going]
         good &= ((trial >= target.lower) & (trial <= target.upper)).all(axis=1)
         theta[going[good]] = trial[good]
         reached[going[good]] = share[good]
         part[going] *= np.where(good, 1.5, 0.4)
     arrived = np.flatnonzero((reached >= 1) & np.isfinite(target.at(theta)))
-    if len(arrived) > size:
+    if not plane.loose.any() and len(arrived) > size:
         late = np.setdiff1d(np.arange(WALKERS), arrived)
         theta[late] = theta[rng.choice(arrived, len(late))]
     return theta
 
 
 def _walk(
-    target: Target, plane: _Plane, here: Floats, rng: np.random.Generator
+    plane: _Plane, here: Floats, others: Floats, rng: np.random.Generator
 ) -> tuple[Floats, Floats]:
     """A random step of the curve in the plane, and the log correction to the parameters' density.
 
@@ -278,13 +330,15 @@ def _walk(
     that Newton's method does not follow is refused.
     """
     count, size = here.shape
-    length = 2.38 / np.sqrt(size * target.temper.eta) * rng.choice([0.3, 1.0], size=(count, 1))
-    coordinates, jacobian = plane.at(here)
-    step = length * rng.standard_normal((count, size))
-    trial = plane.follow(here, coordinates + step, steps=2)
+    length = 2.38 / np.sqrt(size) * rng.choice(plane.pace.lengths, size=(count, 1))
+    coordinates, jacobian = first = plane.at(here)
+    spread = (others @ plane.directions.T).std(axis=0)
+    scale = np.where(plane.loose, spread, 1.0)
+    step = length * rng.standard_normal((count, size)) * scale
+    trial = plane.follow(here, coordinates + step, steps=plane.pace.newton, first=first)
     reached, there = plane.at(trial)
-    missed = np.linalg.norm(reached - coordinates - step, axis=1)
-    followed = missed < 1e-2 * np.linalg.norm(step, axis=1)
+    missed = np.linalg.norm((reached - coordinates - step) / scale, axis=1)
+    followed = missed < 1e-2 * np.linalg.norm(step / scale, axis=1)
     change = np.linalg.slogdet(jacobian)[1] - np.linalg.slogdet(there)[1]
     usable = followed & np.isfinite(change)
     return trial, np.where(usable, np.where(usable, change, 0.0), -np.inf)

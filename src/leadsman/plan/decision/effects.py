@@ -2,11 +2,14 @@
 
     log y = law(scale) + w . phi(z),    w ~ N(0, 1 / lambda)
 
-with ``z`` the settings (log where the space is log, scaled to the runs) and ``phi`` their linear
-terms, squares, products, and products with log params and log tokens. Noise and ``lambda`` maximise
-the evidence (MacKay 1992; scikit-learn's BayesianRidge), so settings that a few runs hardly tell
-apart keep wide, small effects. A setting that never varies in the runs has no effect that could be
-known: it is held at the runs' value.
+with ``z`` the settings (log where the space is log) and ``phi`` their linear terms, squares,
+products, and products with log params and log tokens. ``z`` is zero at the median of the runs:
+where most runs hold a setting at one value and a few depart from it, these few alone tell its
+effect, and a misfit of the law cannot pass for one. Its product with scale is zero at the scale of
+the runs that depart, so what is measured at one size is carried to others as it is, with a spread
+that grows. Noise and ``lambda`` maximise the evidence (MacKay 1992; scikit-learn's BayesianRidge),
+so settings that a few runs hardly tell apart keep wide, small effects. A setting that never varies
+in the runs has no effect that could be known: it is held at the runs' value.
 """
 
 from __future__ import annotations
@@ -32,7 +35,10 @@ class SettingsEffect:
 
     Attributes:
         constant: value at which a setting must be held because no run varies it.
+        prior_sd: spread of one coefficient before the runs: how large effects are here.
     """
+
+    prior_sd = 0.0
 
     def __init__(self, space: Space, *, skip: Sequence[str]) -> None:
         self._space, self._skip = space, set(skip)
@@ -57,6 +63,7 @@ class SettingsEffect:
         ridge = BayesianRidge(fit_intercept=False, max_iter=100)
         ridge.fit(self._features(runs), residual - residual.mean())
         self._coefficients = ridge.coef_
+        self.prior_sd = float(1 / np.sqrt(ridge.lambda_))
         root = np.linalg.cholesky(ridge.sigma_ + 1e-15 * np.eye(len(ridge.coef_)))
         self._draws = ridge.coef_ + rng.standard_normal((worlds, len(root))) @ root.T
 
@@ -88,12 +95,16 @@ class SettingsEffect:
                 self.constant[name] = float(runs[name][0])
 
     def _place(self, runs: pl.DataFrame) -> None:
-        self._centre = {name: float(self._scaled(name, runs).mean()) for name in self._numbers}
-        self._width = {name: float(self._scaled(name, runs).std()) for name in self._numbers}
+        self._centre, self._width, self._at = {}, {}, {}
         self._scale_columns = [name for name in ("params", "tokens") if name in runs.columns]
         logs = {name: np.log(runs[name].to_numpy().astype(float)) for name in self._scale_columns}
-        self._scale_centre = {name: float(each.mean()) for name, each in logs.items()}
         self._scale_width = {name: float(each.std()) or 1.0 for name, each in logs.items()}
+        for name in self._numbers:
+            scaled = self._scaled(name, runs)
+            self._centre[name] = float(np.median(scaled))
+            departs = np.abs(scaled - self._centre[name]) > FLAT
+            self._width[name] = float(np.sqrt(((scaled - self._centre[name])[departs] ** 2).mean()))
+            self._at[name] = {key: float(each[departs].mean()) for key, each in logs.items()}
         if self.varies:
             self._features_mean: Floats | float = 0.0
             self._features_mean = self._features(runs).mean(axis=0)
@@ -104,18 +115,18 @@ class SettingsEffect:
         return np.log(values) if dimension.scale == "log" else values
 
     def _features(self, points: pl.DataFrame) -> Floats:
-        linear = [
-            (self._scaled(name, points) - self._centre[name]) / self._width[name]
+        linear = {
+            name: (self._scaled(name, points) - self._centre[name]) / self._width[name]
             for name in self._numbers
+        }
+        logs = {name: np.log(points[name].to_numpy().astype(float)) for name in self._scale_columns}
+        columns = [*linear.values(), *(each**2 for each in linear.values())]
+        columns += [a * b for a, b in itertools.combinations(linear.values(), 2)]
+        columns += [
+            each * (log - self._at[name][key]) / self._scale_width[key]
+            for name, each in linear.items()
+            for key, log in logs.items()
         ]
-        scale = [
-            (np.log(points[name].to_numpy().astype(float)) - self._scale_centre[name])
-            / self._scale_width[name]
-            for name in self._scale_columns
-        ]
-        columns = [*linear, *(each**2 for each in linear)]
-        columns += [a * b for a, b in itertools.combinations(linear, 2)]
-        columns += [a * b for a in linear for b in scale]
         for name, known in self._names.items():
             values = points[name].to_numpy()
             columns += [(values == each).astype(np.float64) for each in known]

@@ -1,42 +1,24 @@
-"""A plan from a table of runs: the decision, its front, the rules it beats, and what to run next.
-
-Where a project makes its own soundings, this starts from runs that are already there. A YAML file
-says what may be chosen and under which limits:
-
-    y: loss
-    space:
-      params: {low: 1e8, high: 7e9}
-      tokens: {low: 2e9, high: 1e12}
-      lr: {low: 1e-4, high: 1e-2}
-    budget: {flops: 1e21}
-"""
+"""The decision from a table of runs, its front, the rules it beats, and what to run next."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import polars as pl
-from pydantic import Field, model_validator
 
 from leadsman.errors import BudgetError, DesignError, InputError
 from leadsman.laws.table import column
-from leadsman.plan.budget import Budget
 from leadsman.plan.decision.belief import BeliefOfRuns
 from leadsman.plan.decision.constraints import Constraint
-from leadsman.plan.decision.next_runs import NextRuns, next_runs
+from leadsman.plan.decision.next_runs import NextRuns, next_runs, worth_of_result
 from leadsman.plan.decision.optimise import Decision, Objective, optimise
 from leadsman.plan.decision.pareto import ParetoPoint, pareto_front
 from leadsman.plan.decision.purchase import Purchase, choose_purchases
-from leadsman.plan.decision.space import Dimension, Floats, Space
-from leadsman.plan.inference import ServingSpec
-from leadsman.plan.memory import TrainingSetting, estimate_memory
-from leadsman.plan.money import Money
+from leadsman.plan.decision.space import Dimension, Space
 from leadsman.plan.sources import (
     EPOCHS,
-    SourceOffer,
     allowed_sources,
     compute_left,
     money_for_data,
@@ -44,62 +26,13 @@ from leadsman.plan.sources import (
     quantity_constraints,
     with_sources,
 )
-from leadsman.strict_yaml import Strict
-from leadsman.train.defaults import shape_of_params
+from leadsman.plan.table.limits import constraints_of, training_flops
+from leadsman.plan.table.spec import TableSpec
 
 NEXT_NET = 128
-MEMORY_KNOTS = 9
 LISTED_SETS = 5
-
-
-class MemorySpec(Strict):
-    """How the planned run is trained, for its memory; the shape follows from ``params``."""
-
-    limit_gb: float = Field(gt=0, description="1e9 bytes of one device")
-    vocab_size: int = Field(32_000, ge=1)
-    seq_len: int = Field(2048, ge=1)
-    sequences: int = Field(1, ge=1)
-    precision: Literal["float32", "bf16-mixed", "bf16", "bf16-master"] = "bf16-mixed"
-    optimizer: Literal["sgd", "sgd-momentum", "adamw", "adamw-8bit", "lion", "muon"] = "adamw"
-    checkpointing: bool = False
-    zero_stage: Literal[0, 1, 2, 3] = 0
-    devices: int = Field(1, ge=1)
-
-
-class TableSpec(Strict):
-    """What may be chosen, under which limits, and by what."""
-
-    y: str = "loss"
-    group: str | None = Field(None, description="column of names with a law each (mixtures)")
-    space: dict[str, Dimension] = Field(min_length=1)
-    budget: Budget
-    serving: ServingSpec | None = None
-    memory: MemorySpec | None = None
-    unique_tokens: float | None = Field(None, gt=0, description="tokens there are, before keep")
-    max_epochs: float | None = Field(None, gt=0, description="over the tokens that are kept")
-    objective: Literal["mean", "quantile"] = "mean"
-    quantile: float = Field(0.9, gt=0, lt=1)
-    worlds: int = Field(10_000, ge=200, le=200_000)
-    next_share: float = Field(0.02, gt=0, lt=1, description="most a next run may cost, of budget")
-    regret_tolerance: float = Field(0.0, ge=0)
-    sources: dict[str, SourceOffer] = Field({}, description="sizes, prices, licences by name")
-    exclude_licences: tuple[str, ...] = ()
-    money_for_data: Money | None = Field(None, description="beside the budget; else out of it")
-    seed: int = Field(0, ge=0)
-
-    @model_validator(mode="after")
-    def _complete(self) -> TableSpec:
-        for name in ("params", "tokens"):
-            if name not in self.space:
-                raise ValueError(f"space must say what {name} may be: a range, or fixed")
-        if self.max_epochs is not None and self.unique_tokens is None:
-            raise ValueError("max_epochs needs unique_tokens, how many there are")
-        if self.group is not None and self.group not in self.space:
-            raise ValueError(f"space must list the choices of the group {self.group!r}")
-        for name in self.space:
-            if self.sources and name.startswith("mix.") and name[4:] not in self.sources:
-                raise ValueError(f"{name} is in the space, but sources has no {name[4:]!r}")
-        return self
+LESS = 0.05
+"""Share of the planned compute whose worth is asked."""
 
 
 @dataclass(frozen=True)
@@ -154,6 +87,7 @@ def plan_table(runs: pl.DataFrame, spec: TableSpec) -> TablePlan:
         belief.draws(alternatives),
         training_flops(points),
         noise=belief.noise,
+        worth=_worth(belief, decision),
         tolerance=spec.regret_tolerance,
     )
     rules = _rules(space, belief, constraints, decision)
@@ -194,57 +128,6 @@ def _data(
     purchase = choose_purchases(offers, money, result, listed=LISTED_SETS)
     free = {offer.name for offer in offers if not offer.cost}
     return *limits(frozenset({*purchase.bought, *free})), purchase
-
-
-def training_flops(points: pl.DataFrame) -> Floats:
-    """6ND: what a table knows of compute."""
-    return np.asarray(6.0 * points["params"].to_numpy() * points["tokens"].to_numpy())
-
-
-def constraints_of(spec: TableSpec, *, flops: float | None = None) -> list[Constraint]:
-    """The limits of a specification; ``flops`` in place of its budget's, if data was paid."""
-    serving = spec.serving
-    served = serving.tokens if serving is not None and serving.in_budget else 0.0
-
-    def cost(points: pl.DataFrame) -> Floats:
-        return np.asarray(training_flops(points) + 2.0 * points["params"].to_numpy() * served)
-
-    limit = spec.budget.total_flops if flops is None else flops
-    found = [Constraint("budget", limit, cost, "FLOPs")]
-    if spec.budget.max_params is not None:
-        found.append(
-            Constraint(
-                "max_params", spec.budget.max_params, lambda p: p["params"].to_numpy(), "parameters"
-            )
-        )
-    if spec.memory is not None:
-        found.append(_memory(spec.memory, spec.space["params"]))
-    if spec.max_epochs is not None and spec.unique_tokens is not None:
-        there = spec.unique_tokens
-
-        def epochs(points: pl.DataFrame) -> Floats:
-            kept = points["keep"].to_numpy() if "keep" in points.columns else 1.0
-            return np.asarray(points["tokens"].to_numpy() / (there * kept))
-
-        found.append(Constraint("max_epochs", spec.max_epochs, epochs, "epochs"))
-    return found
-
-
-def _memory(spec: MemorySpec, params: Dimension) -> Constraint:
-    """Memory over parameters, exact at shapes of nine sizes and smooth between them."""
-    low = params.low or params.fixed or 1.0
-    high = params.high or params.fixed or low
-    sizes = np.geomspace(low, max(high, low * 1.001), MEMORY_KNOTS)
-    shapes = [shape_of_params(n, vocab_size=spec.vocab_size, seq_len=spec.seq_len) for n in sizes]
-    fields = spec.model_dump(exclude={"limit_gb", "vocab_size", "seq_len"})
-    needed = [estimate_memory(TrainingSetting(shape=shape, **fields)).total for shape in shapes]
-    known = np.log([shape.non_embedding_params for shape in shapes])
-
-    def use(points: pl.DataFrame) -> Floats:
-        logs = np.log(points["params"].to_numpy())
-        return np.asarray(np.exp(np.interp(logs, known, np.log(needed))))
-
-    return Constraint("memory", 1e9 * spec.limit_gb, use, "bytes")
 
 
 def check_tokenizers(runs: pl.DataFrame, y: str) -> None:
@@ -294,6 +177,13 @@ def _next_points(space: Space, runs: pl.DataFrame, spec: TableSpec) -> pl.DataFr
     points = pl.concat([small.frame(net, branch) for branch in small.branches()])
     cheap = training_flops(points) <= max(2 * top, float(training_flops(points).min()))
     return points.filter(pl.Series(cheap))
+
+
+def _worth(belief: BeliefOfRuns, decision: Decision) -> float:
+    """FLOPs that a unit of the result is worth at the choice: a next run must save more."""
+    point = pl.DataFrame([decision.point])
+    less = belief.draws(point.with_columns(pl.col("tokens") * (1 - LESS)))
+    return worth_of_result(less[:, 0], decision.draws, LESS * float(training_flops(point)[0]))
 
 
 def _rules(
