@@ -20,6 +20,8 @@ from leadsman.corpus.readers.rejects import Rejects
 from leadsman.errors import InputError
 
 BLOCK_BYTES = 4 << 20
+AHEAD = 3
+"""Blocks in hand for each worker: parsed while the first wait for kernels to be loaded."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ class JsonLines:
             for block in self._blocks(stream, rejects):
                 schema = schema or self._probe(block, rejects)
                 pending.append((block, pool.submit(self._parse, block, schema)))
-                if len(pending) > workers:
+                if len(pending) > AHEAD * workers:
                     yield from self._finish(*pending.popleft(), rejects)
             while pending:
                 yield from self._finish(*pending.popleft(), rejects)
