@@ -75,6 +75,9 @@ def select(
     ] = None,
     proxy: Annotated[str, typer.Option(help="Trained by --sweep: ngram or neural.")] = "ngram",
     seeds: Annotated[int, typer.Option(help="Repetitions of --sweep.")] = 3,
+    equal_compute: Annotated[
+        bool, typer.Option(help="Whether --sweep trains every amount on as many bytes, too.")
+    ] = True,
     seed: int = 0,
     metadata: Metadata = None,
     engine: EngineOption = "local",
@@ -97,6 +100,7 @@ def select(
         design = _design(
             sweep, method, setting, seeds=seeds, rule=cast(Any, rule or "top"),
             effective_size=effective_size, proxy=cast(Any, proxy), seed=seed,
+            equal_compute=equal_compute,
         )  # fmt: skip
         run_sweep(raw, wanted, out, design, dry_run=dry_run, as_json=as_json)
         if not dry_run:
