@@ -17,8 +17,8 @@ from leadsman.corpus.kernels.text import TextColumn
 from leadsman.corpus.shards.memory import release
 
 Compression = Literal["zstd", "lz4"]
-"""Of shards. ``lz4`` takes a third of the time to write and read and 40 % more space: for what is
-read a few times and then deleted."""
+"""Of shards. ``lz4`` is faster to write and read, and larger: for what is read a few times and then
+deleted."""
 ROW_GROUP_BYTES = 4 << 20
 
 
