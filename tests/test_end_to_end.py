@@ -76,6 +76,20 @@ def test_every_sounding_and_both_real_runs_are_in_the_ledger(done):
     assert len({recipe.shape.non_embedding_params for recipe in proxies}) == 4
     assert {recipe.mixture.name for recipe in proxies} == {"natural", "selected"}
     assert len({recipe.tokens for recipe in proxies}) >= 8
+    settings = [run.recipe for run in runs if run.role == "setting"]
+    tried = {(recipe.lr, recipe.batch_tokens, recipe.mixture.name) for recipe in settings}
+    assert len(tried) == len(settings) >= 4
+    assert len({recipe.lr for recipe in settings}) == 3
+
+
+def test_the_plan_says_what_was_tried_what_was_kept_and_what_would_change_it(done):
+    plan = json.loads((done[0] / "work/plan.json").read_text())
+    assert {each["axis"] for each in plan["settings"]} >= {"lr", "batch_tokens"}
+    assert {each["axis"] for each in plan["kept"]} >= {"optimizer", "precision", "method"}
+    assert plan["would_change"]
+    assert plan["epochs"]
+    assert plan["constraints"]
+    assert plan["purchases"] == []
 
 
 def test_forecasts_were_registered_before_the_runs_they_are_about(done):

@@ -154,7 +154,7 @@ CONTENDERS = [
         "ademamix",
         "better",
         "AdamW's loss with half the tokens (1.3B)",
-        options={"beta3": 0.99},
+        options={"beta3": 0.99, "warmup_steps": TOKENS // BATCH_TOKENS},
     ),
     _optimizer("mars", "better", "below AdamW at equal tokens (GPT-2 125M-770M)"),
     _optimizer("adopt", "equal", "Adam's loss without depending on beta2"),
@@ -164,5 +164,5 @@ CONTENDERS = [
         "no worse than a tuned schedule, without knowing the length",
         schedule="constant",
     ),
-    _optimizer("prodigy", "equal", "tuned Adam's loss at lr 1, untuned", lrs=(0.25, 0.5, 1.0, 2.0)),
+    _optimizer("prodigy", "equal", "tuned Adam's loss at lr 1, untuned", lrs=(1.0, 2.0, 4.0, 8.0)),
 ]

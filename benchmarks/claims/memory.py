@@ -108,8 +108,8 @@ def train(name: str, shape: ModelShape) -> dict[str, Any]:
     """Three steps, and the bytes of weights and optimizer state then."""
     import torch
 
+    from benchmarks.claims.tensor_bytes import state_bytes, weight_bytes
     from leadsman.train.build import build_optimizer, run_methods
-    from leadsman.train.memory import state_bytes, weight_bytes
     from leadsman.train.model import Decoder
     from leadsman.train.parametrization import initialize
 

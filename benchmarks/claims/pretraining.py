@@ -36,6 +36,7 @@ from benchmarks.claims.design import (
     TOKENS,
     Contender,
 )
+from benchmarks.claims.tensor_bytes import state_bytes, weight_bytes
 from benchmarks.machine import machine
 from leadsman.corpus import read_source
 from leadsman.engine import LocalEngine
@@ -46,7 +47,6 @@ from leadsman.train.build import run_methods
 from leadsman.train.feed import data_id
 from leadsman.train.ladder import plan_trunks, train_ladder
 from leadsman.train.loop import Trainer
-from leadsman.train.memory import state_bytes, weight_bytes
 from leadsman.train.methods._growth import narrower
 from leadsman.train.tokens import TokenSet, tokenize_corpus, train_tokenizer
 

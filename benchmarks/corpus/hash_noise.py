@@ -29,7 +29,7 @@ JOB = """
 import sys
 import numpy as np
 from leadsman.corpus import convert
-from leadsman.select.dsir import DSIR
+from leadsman.select.methods.dsir import DSIR
 
 raw, target, work = sys.argv[1:]
 corpora = [convert(path, f"{work}/{i}").corpus for i, path in enumerate((raw, target))]
@@ -50,7 +50,7 @@ def main() -> None:
         own = Path(leadsman.__file__).parent
         other = place / "src/leadsman"
         shutil.copytree(own, other, ignore=shutil.ignore_patterns("__pycache__"))
-        kernels = other / "corpus/kernels.py"
+        kernels = other / "corpus/kernels/tokens.py"
         text = kernels.read_text()
         for old, new in REPLACED.items():
             if old not in text:

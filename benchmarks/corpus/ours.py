@@ -19,21 +19,21 @@ import pyarrow as pa
 from scipy import sparse
 
 from leadsman.corpus import Corpus, convert, decontaminate, deduplicate
-from leadsman.corpus.minhash import shingle_sets
-from leadsman.corpus.text import TextColumn, texts, tokens
+from leadsman.corpus.kernels.minhash import shingle_sets
+from leadsman.corpus.kernels.text import TextColumn, texts, tokens
 
 
 def dsir(raw: str, target: str, work: str, documents: str) -> dict[str, float]:
     """Read JSON lines, fit, weigh, resample, write."""
     # Here, so that the other jobs do not count its memory.
     from leadsman.select import Policy, select
-    from leadsman.select.dsir import DSIR
+    from leadsman.select.methods.dsir import DSIR
     from leadsman.select.scores import read_scores
 
     place = Path(work)
     begin = time.perf_counter()
-    corpus = convert(raw, place / "raw", source="documentation").corpus
-    wanted = convert(target, place / "target").corpus
+    corpus = convert(raw, place / "raw", source="documentation", compression="lz4").corpus
+    wanted = convert(target, place / "target", compression="lz4").corpus
     converted = time.perf_counter()
     report = select(
         corpus,
@@ -53,7 +53,7 @@ def dedup(raw: str, work: str) -> dict[str, float]:
     """Read JSON lines, remove copies, verify each, write; at the peers' parameters."""
     place = Path(work)
     begin = time.perf_counter()
-    corpus = convert(raw, place / "raw", source="documentation").corpus
+    corpus = convert(raw, place / "raw", source="documentation", compression="lz4").corpus
     converted = time.perf_counter()
     report = deduplicate(corpus, place / "out", n=5, bands=14, rows=8)
     return {
@@ -69,8 +69,8 @@ def clean(raw: str, items: str, work: str) -> dict[str, float]:
     """Read JSON lines, remove documents that hold an item, write."""
     place = Path(work)
     begin = time.perf_counter()
-    corpus = convert(raw, place / "raw", source="documentation").corpus
-    against = convert(items, place / "items").corpus
+    corpus = convert(raw, place / "raw", source="documentation", compression="lz4").corpus
+    against = convert(items, place / "items", compression="lz4").corpus
     converted = time.perf_counter()
     report = decontaminate(corpus, against, place / "out")
     done = time.perf_counter()
@@ -94,7 +94,7 @@ def recall(raw: str, work: str, bands: str, rows: str) -> dict[str, float]:
     """How many planted copies are found; some removals, compared by other code."""
     place = Path(work)
     begin = time.perf_counter()
-    corpus = convert(raw, place / "raw", source="documentation").corpus
+    corpus = convert(raw, place / "raw", source="documentation", compression="lz4").corpus
     report = deduplicate(corpus, place / "out", n=5, bands=int(bands), rows=int(rows))
     seconds = time.perf_counter() - begin
     gone = removed(place / "out")

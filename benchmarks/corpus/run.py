@@ -201,7 +201,7 @@ def agreement(ours: Path, theirs: Path) -> dict[str, float]:
 def kl_of(work: Path, ids: set[str]) -> float:
     """KL(target || raw) - KL(target || chosen) of hashed uni- and bigrams, nats."""
     from leadsman.corpus import Corpus, write_corpus
-    from leadsman.corpus.ngram_counts import hashed_counts, kl_reduction
+    from leadsman.corpus.ngrams.counts import hashed_counts, kl_reduction
 
     raw, target = Corpus.open(work / "raw"), Corpus.open(work / "target")
     rows = (row for batch in raw.batches() for row in batch.to_pylist() if row["id"] in ids)

@@ -30,7 +30,7 @@ import json, resource, sys, time
 from pathlib import Path
 from leadsman.corpus import convert, deduplicate
 from leadsman.select import Policy, select
-from leadsman.select.dsir import DSIR
+from leadsman.select.methods.dsir import DSIR
 
 raw, target, work = sys.argv[1], sys.argv[2], Path(sys.argv[3])
 

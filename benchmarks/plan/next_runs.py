@@ -6,8 +6,10 @@ The pool is every run of a table below a tenth of the largest option's compute; 
 above it, and the decision is the option of the lowest mean of the belief, as in replay.py. Both
 ways begin with the cheapest runs that carry a law. The fixed grid goes on from cheap to dear until
 the pool is exhausted, as a ladder does. The adaptive way asks ``next_runs`` for the run of most
-value for its compute. Reported: mean regret by share of the pool's compute, and the least share at
-which each is, and stays, as good as the whole pool.
+value for its compute, a few at a time, each valued given those picked beside it, and stops when
+no run is worth its compute at the real run. Reported: mean regret by share of the pool's compute,
+the least share at which each is, and stays, as good as the whole pool, and where the adaptive way
+stopped.
 """
 
 from __future__ import annotations
@@ -31,11 +33,13 @@ from replay import ROOT, SEEN, WORLDS
 from leadsman.errors import LeadsmanError
 from leadsman.laws.backtest.tables import load_cases
 from leadsman.plan.decision import BeliefOfRuns, Dimension, Space
-from leadsman.plan.decision.next_runs import next_runs
+from leadsman.plan.decision.next_runs import best_batch, next_runs, worth_of_result
 from machine import machine
 
 FIRST = 6
 ROUNDS = 10
+FINE_ROUNDS = 20
+LESS = 0.05
 GADRE = ("openlm", "paloma_c4_en", "paloma_dolma_100_programing_languages")
 LADDER = ("c4_en-validation", "dolma_books-validation", "dolma_stack-validation", "pile-validation")
 """Cases replayed: some of each set, chosen by name beforehand, since each takes minutes."""
@@ -86,17 +90,17 @@ def replay(
             path.append((float(cost[made].sum() / cost.sum()), float(np.mean(regrets))))
         if not left:
             return path
-        step = max(1, len(pool) // ROUNDS)
+        step = max(1, len(pool) // (FINE_ROUNDS if adaptive else ROUNDS))
         if adaptive and belief is not None:
+            at_runs, at_options = belief.draws(pool[left]), belief.draws(choices[0])
             found = next_runs(
-                belief.draws(pool[left]),
-                np.concatenate([belief.draws(options) for options in choices[:1]], axis=1),
-                cost[left],
-                noise=belief.noise,
-            )
+                at_runs, at_options, cost[left], noise=belief.noise,
+                worth=worth(belief, choices[0]),
+            )  # fmt: skip
             if found.stop:
                 return path
-            picked = [left[each.row] for each in found.runs[:step]]
+            rows = best_batch(at_runs, at_options, cost[left], noise=belief.noise, count=step)
+            picked = [left[row] for row in rows or [each.row for each in found.runs[:step]]]
         else:
             picked = left[:step]
         made += picked
@@ -120,6 +124,13 @@ def believe(
         return BeliefOfRuns(seen, Space(space), y="loss", group=group, worlds=WORLDS, seed=0)
     except LeadsmanError:
         return None
+
+
+def worth(belief: Any, options: pl.DataFrame) -> float:
+    """FLOPs a nat is worth at the best option, as ``leadsman plan`` asks."""
+    best = options[[int(belief.draws(options).mean(axis=0).argmin())]]
+    less = belief.draws(best.with_columns(pl.col("tokens") * (1 - LESS)))
+    return worth_of_result(less[:, 0], belief.draws(best)[:, 0], LESS * float(best["train"][0]))
 
 
 def regret(belief: Any, options: pl.DataFrame) -> float:

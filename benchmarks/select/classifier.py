@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 from sklearn.metrics import roc_auc_score
 
 from leadsman.corpus import write_corpus
-from leadsman.select.ngram_classifier import NgramClassifier
+from leadsman.select.methods.ngram_classifier import NgramClassifier
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from machine import machine

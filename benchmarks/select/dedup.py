@@ -19,8 +19,8 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from leadsman.corpus import Corpus, RemovalReport, write_corpus
-from leadsman.corpus.paragraphs import ParagraphReport, deduplicate_paragraphs
-from leadsman.corpus.semantic import SemanticReport, deduplicate_semantic
+from leadsman.corpus.dedup.paragraphs import ParagraphReport, deduplicate_paragraphs
+from leadsman.corpus.dedup.semantic import SemanticReport, deduplicate_semantic
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from machine import machine

@@ -2,7 +2,7 @@
 
     python benchmarks/select/sweep.py --corpora DIR --out benchmarks/select/results \
         [--cases hidden absent] [--proxy ngram|neural] [--pool-bytes N] [--equal-bytes N] \
-        [--name NAME] [--work DIR]
+        [--own-size-only] [--name NAME] [--work DIR]
 
 DIR holds one Parquet file (text, source) a corpus. Two cases for each needle:
 
@@ -62,7 +62,7 @@ def table(report: SweepReport) -> str:
     """The losses as Markdown."""
     amounts = sorted({cell.amount for cell in report.cells})
     lines = []
-    for view in ("own size", "equal compute"):
+    for view in report.views:
         lines.append(f"| {view} | " + " | ".join(f"{a:g}" for a in amounts) + " |")
         lines.append("|---" * (len(amounts) + 1) + "|")
         for method in dict.fromkeys(cell.method for cell in report.cells):
@@ -89,6 +89,7 @@ def main() -> None:
     parser.add_argument("--held-out-bytes", type=int, default=2_000_000)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--equal-bytes", type=int, help="trained on, in the view at equal compute")
+    parser.add_argument("--own-size-only", action="store_true", help="no view at equal compute")
     parser.add_argument("--work", type=Path, help="keep what was trained here")
     parser.add_argument("--name", help="of the result; sweep-PROXY by default")
     options = parser.parse_args()
@@ -99,6 +100,7 @@ def main() -> None:
         proxy=options.proxy,
         pool_bytes=options.pool_bytes,
         held_out_bytes=options.held_out_bytes,
+        equal_compute=not options.own_size_only,
         equal_bytes=options.equal_bytes,
     )
     found: dict[str, Any] = {"machine": machine("leadsman", "numpy", "numba", "scikit-learn")}

@@ -50,6 +50,14 @@ def rows() -> list[tuple[str, str, str, str]]:
         for name in ("documents", "buckets"):
             rate = packing["relative_to_stream"][name]
             add(f"training rate with {name}, to the stream", "", f"{rate}", None)
+    if memory := read("memory"):
+        ratios = [row["ratio"] for row in memory["rows"].values()]
+        add("memory estimate to what a process takes", "", f"{min(ratios)} to {max(ratios)}", None)
+    if stop := read("stop_margin"):
+        for margin, row in stop["margins"].items():
+            told = f"{row['saved']:.0%} of compute; best run lost {row['best_run_stopped']:.0%}"
+            worse = f"loss given up {row['loss_given_up_mean']:.2%}"
+            add(f"stop_margin {margin}, {stop['sweeps']} sweeps", "", f"{told}; {worse}", None)
     return table
 
 

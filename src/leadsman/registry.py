@@ -23,7 +23,7 @@ from leadsman.errors import InputError, MethodError
 from leadsman.methods import KINDS, Kind, Method
 
 ROOMS: dict[Kind, str | tuple[str, ...]] = {
-    "selector": "leadsman.select",
+    "selector": "leadsman.select.methods",
     "mixer": "leadsman.mix",
     "law": "leadsman.laws",
     "training": ("leadsman.train.optimizers", "leadsman.train.methods"),

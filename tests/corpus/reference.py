@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from leadsman.corpus.unicode import MARK, SINGLE, SPACE, character_class, lower_case
+from leadsman.corpus.kernels.unicode import MARK, SINGLE, SPACE, character_class, lower_case
 
 BITS = (1 << 64) - 1
 BASE = 0x9E3779B97F4A7C15

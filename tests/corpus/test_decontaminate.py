@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leadsman.corpus import decontaminate, write_corpus
-from leadsman.corpus.ngram_index import NgramIndex
-from leadsman.corpus.overlap import search
-from leadsman.corpus.text import TextColumn, token_counts
+from leadsman.corpus.kernels.ngram_index import NgramIndex
+from leadsman.corpus.kernels.overlap import search
+from leadsman.corpus.kernels.text import TextColumn, token_counts
 from leadsman.errors import InputError
 
 WORDS = [f"word{i}" for i in range(5000)]

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leadsman.corpus import Corpus, DedupReport, deduplicate, key_ranges, write_corpus
+from leadsman.corpus import Corpus, DedupReport, deduplicate, write_corpus
+from leadsman.corpus.dedup import key_ranges
 from leadsman.engine import LocalEngine, ThreadEngine
 from leadsman.errors import InputError
 from leadsman.files import Directory

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from leadsman.corpus import convert, write_corpus
-from leadsman.corpus import jsonl as jsonl_module
+from leadsman.corpus.readers import jsonl as jsonl_module
 from leadsman.errors import InputError
 from leadsman.files import Directory
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leadsman.corpus import minhash, unicode
-from leadsman.corpus.text import (
+from leadsman.corpus.kernels import minhash, unicode
+from leadsman.corpus.kernels.text import (
     TextColumn,
     ngram_counts,
     ngram_matrix,

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leadsman.corpus.ngram_model import NgramModel
-from leadsman.corpus.text import TextColumn
+from leadsman.corpus.kernels.text import TextColumn
+from leadsman.corpus.ngrams.model import NgramModel
 from leadsman.errors import MethodError
 
 texts = st.lists(
@@ -104,7 +104,7 @@ def test_with_a_shared_vocabulary_probabilities_sum_to_one_over_it():
 def test_a_growing_table_forgets_nothing(monkeypatch):
     generator = np.random.default_rng(0)
     documents = [" ".join(f"w{i}" for i in generator.integers(0, 300, 50)) for _ in range(40)]
-    monkeypatch.setattr("leadsman.corpus.ngram_model._SLICE_TOKENS", 120)
+    monkeypatch.setattr("leadsman.corpus.ngrams.model._SLICE_TOKENS", 120)
     model = NgramModel(3)
     for document in documents:
         model.learn(column([document]))

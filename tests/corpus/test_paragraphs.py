@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leadsman.corpus import Corpus, paragraphs, write_corpus
-from leadsman.corpus.explain import explain_removal
-from leadsman.corpus.paragraphs import deduplicate_paragraphs
-from leadsman.corpus.segments import segments
-from leadsman.corpus.text import TextColumn
+from leadsman.corpus import Corpus, write_corpus
+from leadsman.corpus.dedup import paragraphs
+from leadsman.corpus.dedup.explain import explain_removal
+from leadsman.corpus.dedup.paragraphs import deduplicate_paragraphs
+from leadsman.corpus.dedup.segments import segments
+from leadsman.corpus.kernels.text import TextColumn
 from leadsman.errors import InputError
 
 SHARED = (

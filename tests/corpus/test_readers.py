@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from leadsman.corpus import Rejects, convert, read_source, write_corpus
-from leadsman.corpus import jsonl as jsonl_module
+from leadsman.corpus.readers import jsonl as jsonl_module
 from leadsman.errors import InputError
 
 ROWS = [{"id": f"d{i}", "text": f"text {i} é 東", "source": "s"} for i in range(300)]

@@ -4,11 +4,12 @@ import pyarrow as pa
 import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from leadsman.corpus import Corpus, semantic, write_corpus
-from leadsman.corpus.embedding import HashedSVD, embedding_named
-from leadsman.corpus.explain import explain_removal
-from leadsman.corpus.neighbours import spherical_clusters
-from leadsman.corpus.semantic import deduplicate_semantic
+from leadsman.corpus import Corpus, write_corpus
+from leadsman.corpus.dedup import semantic
+from leadsman.corpus.dedup.explain import explain_removal
+from leadsman.corpus.dedup.semantic import deduplicate_semantic
+from leadsman.corpus.vectors.embedding import HashedSVD, embedding_named
+from leadsman.corpus.vectors.neighbours import spherical_clusters
 from leadsman.errors import InputError, MissingExtraError
 
 FINE = HashedSVD(buckets=1 << 24)  # so wide that no two words share a bucket

@@ -1,7 +1,7 @@
 import pytest
 
 from leadsman.corpus import Extent
-from leadsman.corpus.source_loss import check_sources
+from leadsman.corpus.dedup.source_loss import check_sources
 from leadsman.errors import InputError
 
 

@@ -9,11 +9,11 @@ import pytest
 
 from leadsman.errors import InputError
 from leadsman.laws.backtest import Case, load_cases
-from leadsman.laws.backtest.cases import thin
 from leadsman.laws.backtest.measure import measure_all
 from leadsman.laws.backtest.report import summarise
 from leadsman.laws.backtest.suite import assemble, score
 from leadsman.laws.calibration import bundled_history
+from leadsman.laws.table import thin
 
 
 def test_split_shows_at_most_a_tenth_of_the_top_compute():

@@ -123,7 +123,7 @@ def test_the_mixture_beats_natural_on_text_it_was_not_tuned_by(tmp_path):
 
 
 def test_cheap_runs_are_kept_and_not_done_again(tmp_path, problem, monkeypatch):
-    from leadsman.corpus.ngram_proxy import NgramProxy
+    from leadsman.corpus.ngrams.proxy import NgramProxy
     from leadsman.files import Directory
 
     kept = MixingProblem(problem.sources, problem.target, work=Directory(str(tmp_path / "kept")))

@@ -47,6 +47,7 @@ def test_the_template_of_init_is_a_valid_project_with_the_defaults_it_shows(tmp_
     assert project.selection.keep == bare.selection.keep
     assert project.tokenizer == bare.tokenizer
     assert project.soundings == bare.soundings
+    assert project.vary == bare.vary
 
 
 @pytest.mark.parametrize(
@@ -129,6 +130,27 @@ def test_sources_of_an_excluded_licence_are_left_out(tmp_path):
     none = text.replace("path: /data/code", "path: /data/code\n    licence: nc")
     with pytest.raises(InputError, match="leaves no source"):
         load_project(written(tmp_path, none))
+
+
+@pytest.mark.parametrize(
+    ("first", "budget", "message"),
+    [
+        ("price: 5 USD", "flops: 2e13", "'web' has a price, but the budget is not money"),
+        ("price: 0 USD", "flops: 2e13", None),
+    ],
+)
+def test_a_price_needs_money(tmp_path, first, budget, message):
+    text = GOOD.replace("path: web.jsonl", f"path: web.jsonl\n    {first}")
+    text = text.replace("flops: 2e13", budget)
+    if message is None:
+        load_project(written(tmp_path, text))
+        return
+    with pytest.raises(InputError, match=message):
+        load_project(written(tmp_path, text))
+    paid = load_project(written(tmp_path, text + "decision: {money_for_data: 9 USD}\n"))
+    assert [source.name for source in paid.priced] == ["web"]
+    with pytest.raises(InputError, match="every source has a price"):
+        load_project(written(tmp_path, text.replace("path: /data/code", "path: c\n    price: 1")))
 
 
 def test_prices_of_sources_share_the_currency_of_the_budget(tmp_path):

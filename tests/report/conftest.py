@@ -159,7 +159,20 @@ def _prices(chosen: dict) -> dict:
             {"mixture": "uniform", "params": 1.6e5, "tokens": 2e6, "flops": 2.4e12, "money": 0.1,
              "value": 0.001, "per_cost": 4e-16}]},
         "purchases": [{"source": "books", "price": 900.0, "currency": "USD", "bytes": 3e9,
-                       "worth": 0.012, "bought": True}],
+                       "worth": 0.012, "bought": True},
+                      {"source": "news", "price": 90.0, "currency": "USD", "bytes": 1e9,
+                       "worth": None, "bought": False}],
+        "settings": [
+            {"axis": "lr", "value": 0.012, "reference": 0.006, "chosen": False, "tried": True,
+             "effect": 0.011, "low": 0.004, "high": 0.018},
+            {"axis": "lr", "value": 0.0042, "reference": 0.006, "chosen": True, "tried": False,
+             "effect": -0.006, "low": -0.012, "high": 0.001},
+            {"axis": "add.books", "value": 0.25, "reference": 0.0, "chosen": True, "tried": True,
+             "effect": -0.02, "low": -0.03, "high": -0.01}],
+        "kept": [{"axis": "precision", "kept": "bf16", "why": "not measured; name precisions"}],
+        "would_change": [{"what": "budget", "text": "With less compute, natural is best."}],
+        "epochs": [{"source": "selected", "share": 1.0, "tokens": 8e6, "full_tokens": 1e6,
+                    "epochs": 8.0, "readable_epochs": 16.0, "warning": "8 passes over selected"}],
     }  # fmt: skip
 
 

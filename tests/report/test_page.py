@@ -61,6 +61,7 @@ def test_finished_project_has_every_part_the_decision_first(planted, tmp_path):
         "Forecast",
         "Try another budget",
         "What it beat",
+        "Settings",
         "Money, time and memory",
         "What to measure next",
         "Mixture",
@@ -79,6 +80,11 @@ def test_numbers_of_the_plan_stand_on_the_page(planted, tmp_path):
     assert f"{forecast['median']:.3f}" in page
     assert f"{low:.3f} to {high:.3f}" in page
     assert "a comment &lt;with&gt; marks" in page
+    assert re.search(r"<td>learning rate</td><td[^>]*>0.0042</td>.*?-0.6.%</td>.*?chosen", page)
+    assert "<b>precision</b>: kept at bf16; not measured" in page
+    assert "With less compute, natural is best." in page
+    assert "8 passes over selected" in page
+    assert re.search(r"news</td>.*?not tried", page)
 
 
 def test_page_without_prices_or_draws_leaves_those_parts_out(make_project, tmp_path):

@@ -7,8 +7,8 @@ import pytest
 
 from leadsman.corpus import write_corpus
 from leadsman.errors import InputError, MethodError
-from leadsman.select.color_filter import CoLoRFilter, _half
-from leadsman.select.ngram_perplexity import NgramPerplexity
+from leadsman.select.methods.color_filter import CoLoRFilter, _half
+from leadsman.select.methods.ngram_perplexity import NgramPerplexity
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "corpus"))
 from test_ngram_model import ByHand

@@ -6,9 +6,9 @@ import pytest
 from leadsman.corpus import write_corpus
 from leadsman.errors import InputError, MethodError
 from leadsman.select import Policy, select
-from leadsman.select.facility_location import FacilityLocation
-from leadsman.select.k_center import KCenter
-from leadsman.select.vote_k import VoteK
+from leadsman.select.methods.facility_location import FacilityLocation
+from leadsman.select.methods.k_center import KCenter
+from leadsman.select.methods.vote_k import VoteK
 
 
 def vectors(count, seed, dimensions=5):

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from leadsman.corpus import write_corpus
-from leadsman.corpus.ngram_counts import hashed_counts, kl_divergence, kl_reduction
+from leadsman.corpus.ngrams.counts import hashed_counts, kl_divergence, kl_reduction
 from leadsman.errors import InputError, MethodError
-from leadsman.select.dsir import DSIR
+from leadsman.select.methods.dsir import DSIR
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "corpus"))
 import reference

@@ -5,8 +5,8 @@ from scipy.optimize import approx_fprime
 
 from leadsman.corpus import write_corpus
 from leadsman.errors import InputError, MethodError
-from leadsman.select.gais import GAIS, stratified
-from leadsman.select.graph_attention import Weights, forward, loss
+from leadsman.select.methods.gais import GAIS, stratified
+from leadsman.select.methods.graph_attention import Weights, forward, loss
 from leadsman.testing.selectors import SEA, WINE
 
 

@@ -6,7 +6,7 @@ from scipy.optimize import linprog
 
 from leadsman.corpus import write_corpus
 from leadsman.errors import MethodError
-from leadsman.select.goracs import GORACS, greedy_group, transport
+from leadsman.select.methods.goracs import GORACS, greedy_group, transport
 
 pytest.importorskip("ot")
 

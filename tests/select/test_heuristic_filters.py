@@ -6,7 +6,11 @@ from leadsman.corpus import write_corpus
 from leadsman.errors import MethodError
 from leadsman.select import Policy, select
 from leadsman.select.explain import explain_choice
-from leadsman.select.heuristic_filters import HeuristicFilters, repeated_share, top_ngram_share
+from leadsman.select.methods.heuristic_filters import (
+    HeuristicFilters,
+    repeated_share,
+    top_ngram_share,
+)
 
 generator = np.random.default_rng(0)
 VOCABULARY = ["".join(generator.choice(list("abcdefghij"), 5)) for _ in range(4000)]

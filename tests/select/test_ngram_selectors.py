@@ -3,8 +3,8 @@ import pytest
 
 from leadsman.corpus import write_corpus
 from leadsman.errors import InputError, MethodError
-from leadsman.select.ngram_classifier import NgramClassifier
-from leadsman.select.ngram_perplexity import NgramPerplexity
+from leadsman.select.methods.ngram_classifier import NgramClassifier
+from leadsman.select.methods.ngram_perplexity import NgramPerplexity
 from leadsman.testing.selectors import SEA, WINE, _documents
 
 

@@ -7,7 +7,7 @@ from leadsman.engine import ThreadEngine
 from leadsman.errors import InputError
 from leadsman.files import Directory
 from leadsman.select import Policy, Selection, select
-from leadsman.select.dsir import DSIR
+from leadsman.select.methods.dsir import DSIR
 from leadsman.testing.selectors import SEA, WINE, _documents
 
 

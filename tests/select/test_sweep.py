@@ -8,8 +8,8 @@ from typer.testing import CliRunner
 
 from leadsman.cli.main import app
 from leadsman.corpus import Corpus, write_corpus
-from leadsman.corpus.ngram_proxy import NgramProxy, sample_mask
-from leadsman.corpus.split import split_target
+from leadsman.corpus.ngrams.proxy import NgramProxy, sample_mask
+from leadsman.corpus.shards.split import split_target
 from leadsman.engine import ThreadEngine
 from leadsman.errors import InputError
 from leadsman.select.sweep import BASELINES, Arm, SweepDesign, sweep

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 
@@ -69,3 +72,26 @@ def make_recipe(token_sets: dict[str, TokenSet], **changes: object) -> Recipe:
 @pytest.fixture
 def new_recipe(token_sets: dict[str, TokenSet]):
     return lambda **changes: make_recipe(token_sets, **changes)
+
+
+@contextmanager
+def stopped_after(trainer: type, steps: int) -> Iterator[None]:
+    """What is done inside is interrupted as the step after so many begins."""
+    one_step, done = trainer._one_step, 0
+
+    def counted(self, *arguments):
+        nonlocal done
+        done += 1
+        if done > steps:
+            raise KeyboardInterrupt
+        return one_step(self, *arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trainer, "_one_step", counted)
+        with pytest.raises(KeyboardInterrupt):
+            yield
+
+
+@pytest.fixture
+def interrupted():
+    return stopped_after

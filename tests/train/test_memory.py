@@ -12,6 +12,7 @@ import pytest
 import torch
 from benchmarks.claims.memory import LLAMA
 from benchmarks.claims.memory import llama as shape_of
+from benchmarks.claims.tensor_bytes import state_bytes, weight_bytes
 
 from leadsman.errors import MethodError
 from leadsman.registry import method, methods
@@ -20,7 +21,6 @@ from leadsman.train.base import OptimizerMethod
 from leadsman.train.build import build_optimizer, initial_model, run_methods
 from leadsman.train.footprint import estimate_memory_bytes, footprint
 from leadsman.train.matrices import block_matrices
-from leadsman.train.memory import state_bytes, weight_bytes
 from leadsman.train.model import Decoder
 from leadsman.train.parametrization import initialize
 

@@ -74,24 +74,13 @@ def test_stacks_are_equal_in_size_and_of_one_kind(new_recipe, fields):
 
 
 @pytest.mark.parametrize("stop_after", [1, 7, 9, 12, 17, 20])
-def test_a_stopped_stack_continues_to_the_same_results(new_recipe, fields, monkeypatch, stop_after):
+def test_a_stopped_stack_continues_to_the_same_results(new_recipe, fields, interrupted, stop_after):
     recipes = design(new_recipe, seeds=(0, 1))
     (job,) = lay_out(recipes, STACKED, **fields("whole"))
     run_trunk(job)
-    one_step, steps = StackedTrainer._one_step, 0
-
-    def interrupted(self, lrs):
-        nonlocal steps
-        steps += 1
-        if steps > stop_after:
-            raise KeyboardInterrupt
-        return one_step(self, lrs)
-
     (job,) = lay_out(recipes, STACKED, **fields("killed"), checkpoint_seconds=0.0)
-    monkeypatch.setattr(StackedTrainer, "_one_step", interrupted)
-    with pytest.raises(KeyboardInterrupt):
+    with interrupted(StackedTrainer, stop_after):
         run_trunk(job)
-    monkeypatch.setattr(StackedTrainer, "_one_step", one_step)
     run_trunk(job)
     whole, again = Ledger(fields("whole")["ledger"]), Ledger(fields("killed")["ledger"])
     for recipe in recipes:

@@ -10,7 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from leadsman.corpus import Corpus, RemovalReport
-    from leadsman.corpus.estimate import Estimate
+    from leadsman.corpus.shards.estimate import Estimate
 
 Inputs = Annotated[
     list[str],
@@ -75,7 +75,7 @@ def convert_command(
 ) -> None:
     """Read JSON lines, tables, web archives and text; unusable rows go to OUT/rejects."""
     from leadsman.corpus import convert
-    from leadsman.corpus.readers import TEXT_SUFFIXES
+    from leadsman.corpus.readers.sources import TEXT_SUFFIXES
 
     report = convert(
         list(paths),
@@ -117,7 +117,7 @@ def sample(
 ) -> None:
     """Print documents drawn at random, one JSON object a line."""
     from leadsman.corpus import Corpus
-    from leadsman.corpus.estimate import sample_documents
+    from leadsman.corpus.shards.estimate import sample_documents
 
     opened = Corpus.open(corpus)
     numbers = sample_documents(opened, documents, seed=seed)
@@ -168,8 +168,8 @@ def dedup(
     """Drop copies and near copies; each removal is checked. Of two copies, the first stays."""
     from leadsman.cli.dedup import METHODS, dedup_otherwise, print_found
     from leadsman.corpus import Corpus, deduplicate
-    from leadsman.corpus.dedup import MEMORY_PER_DOCUMENT
-    from leadsman.corpus.estimate import estimate
+    from leadsman.corpus.dedup.documents import MEMORY_PER_DOCUMENT
+    from leadsman.corpus.shards.estimate import estimate
     from leadsman.engine import open_engine
 
     if explain is not None:
@@ -222,8 +222,8 @@ def decontaminate(
     """Drop documents that hold text of a target or an evaluation set."""
     from leadsman.corpus import Corpus
     from leadsman.corpus import decontaminate as run
-    from leadsman.corpus.decontaminate import MEMORY_PER_DOCUMENT
-    from leadsman.corpus.estimate import estimate
+    from leadsman.corpus.dedup.contamination import MEMORY_PER_DOCUMENT
+    from leadsman.corpus.shards.estimate import estimate
     from leadsman.engine import open_engine
 
     if explain is not None:
@@ -252,7 +252,7 @@ def decontaminate(
 
 def _explain(out: str, document: str) -> None:
     from leadsman.corpus import Corpus
-    from leadsman.corpus.explain import explain_removal
+    from leadsman.corpus.dedup.explain import explain_removal
 
     record = explain_removal(Corpus.open(out), document)
     typer.echo(json.dumps(record, indent=1, ensure_ascii=False))

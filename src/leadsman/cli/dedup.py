@@ -31,11 +31,11 @@ def dedup_otherwise(
     """Deduplicate by one of ``METHODS``, or only say what it would take."""
     from leadsman.cli.corpus import print_estimate
     from leadsman.corpus import Corpus
-    from leadsman.corpus.embedding import embedding_named
-    from leadsman.corpus.estimate import estimate
-    from leadsman.corpus.paragraphs import MEMORY_PER_DOCUMENT as PIECES_MEMORY
-    from leadsman.corpus.paragraphs import deduplicate_paragraphs
-    from leadsman.corpus.semantic import MEMORY_PER_DOCUMENT, deduplicate_semantic
+    from leadsman.corpus.dedup.paragraphs import MEMORY_PER_DOCUMENT as PIECES_MEMORY
+    from leadsman.corpus.dedup.paragraphs import deduplicate_paragraphs
+    from leadsman.corpus.dedup.semantic import MEMORY_PER_DOCUMENT, deduplicate_semantic
+    from leadsman.corpus.shards.estimate import estimate
+    from leadsman.corpus.vectors.embedding import embedding_named
 
     joined = Corpus.join(corpora)
 
@@ -58,8 +58,8 @@ def dedup_otherwise(
 
 def print_found(report: RemovalReport) -> None:
     """What the method alone tells."""
-    from leadsman.corpus.paragraphs import ParagraphReport
-    from leadsman.corpus.semantic import SemanticReport
+    from leadsman.corpus.dedup.paragraphs import ParagraphReport
+    from leadsman.corpus.dedup.semantic import SemanticReport
     from leadsman.humanize import megabytes
 
     if isinstance(report, ParagraphReport):

@@ -25,6 +25,10 @@ LawName = Annotated[str, typer.Option("--law", help="auto, or laws by name: chin
 Seed = Annotated[int, typer.Option("--seed", help="Seed of all draws.")]
 Plot = Annotated[Path | None, typer.Option("--plot", help="Write plots to .html or .png.")]
 
+WAYS = """\
+Way of fitting: d is the width of the Huber loss on log residuals, runs weigh as compute to the
+power g, and "warmed-up" and "all" fits read checkpoints too. Weight: share of a combination."""
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the app."""
@@ -50,9 +54,12 @@ def forecast(
         str | None,
         typer.Option(
             "--group",
-            help="Column that splits runs into series; exponents are shared where that "
-            "forecasts better.",
+            help="Column that splits runs into series; they share exponents where that pays.",
         ),
+    ] = None,
+    run: Annotated[
+        str | None,
+        typer.Option("--run", help="Column naming each row's run, if rows are checkpoints."),
     ] = None,
     score: Annotated[
         bool | None,
@@ -87,6 +94,7 @@ def forecast(
         x=inputs or None,
         law=law,
         group=group,
+        run=run,
         score=_score(score, items, chance),
         draws=draws,
         seed=seed,
@@ -219,8 +227,7 @@ def compare(
             f"{row['weight']:.2f}",
         )
     Console().print(view)
-    typer.echo("Way of fitting: d is the width of the Huber loss on log residuals; runs weigh as")
-    typer.echo("compute to the power g. Weight: the share in a combined forecast.")
+    typer.echo(WAYS)
 
 
 def _read(path: Path, x: str, y: str | None) -> tuple[pl.DataFrame, list[str]]:
@@ -232,7 +239,7 @@ def _read(path: Path, x: str, y: str | None) -> tuple[pl.DataFrame, list[str]]:
         name, _, own = part.partition("=")
         inputs.append(name)
         rename[name] = own or name
-    table = read_table(path, rename=rename)
+    table = read_table(path, rename=rename, curves=y == "loss")
     for name in inputs:
         column(table, name, file=path)
     if not inputs and not {"flops", "params", "tokens", "step"} & set(table.columns):

@@ -20,6 +20,8 @@ sources:
   - name: code
     path: data/code.jsonl
     # declared_bytes: 1.5 GB   # full size, where only a part is readable yet
+    # price: 20 USD            # of all of it; the plan says whether it is worth buying
+    # licence: cc-by-nc        # a tag that decision.exclude_licences may name
 
 # Documents that say what good means. A share is kept for evaluation; the selector never sees it.
 target:
@@ -40,7 +42,9 @@ budget:
 # decision:
 #   objective: quantile        # choose what is good also in bad worlds; default mean
 #   memory_gb: 24              # of one device
+#   max_epochs: 4              # passes over any source at its full size
 #   exclude_licences: [cc-by-nc]
+#   money_for_data: 200 USD    # for sources with a price, beside the budget; else out of it
 
 selection:
   method: dsir                 # leadsman methods --kind selector
@@ -56,6 +60,15 @@ soundings:
   minutes: 6                   # of small runs, on two cores
   mixtures: [natural, uniform, selected]
   widths: [48, 72, 96, 128]    # of the models, one a size
+vary:                          # settings tried by further small runs around the first choice
+  share: 0.25                  # most compute for them, as a share of the soundings'
+  lr: [0.003, 0.012]           # beside the default 0.006
+  batch_tokens: [512, 2048]    # beside the default 1024
+  keep: [0.1, 0.5]             # selection rates beside selection.keep
+  added_share: 0.25            # of the tokens, moved to one source after the other
+  optimizer: []                # beside adamw: muon, lion, ...
+  precision: []                # bf16, float32
+  methods: []                  # such as {{gstack: {{factor: 2, after_tokens: 65536}}}}
 seed: 0
 """
 
@@ -93,17 +106,27 @@ def plan(
         bool, typer.Option("--adaptive", help="Choose soundings in rounds, by what they save.")
     ] = False,
     workers: Annotated[int, typer.Option(help="Processes at once; 0: one a core.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Also write the plan there as JSON.")
+    ] = None,
 ) -> None:
-    """Select, sound, forecast and decide; a report is written beside the project file."""
-    run_project(project, do=do, dry_run=dry_run, workers=workers, adaptive=adaptive)
+    """Select, sound, try settings, forecast and decide; the report goes beside the project file."""
+    run_project(project, do=do, dry_run=dry_run, workers=workers, adaptive=adaptive, out=out)
 
 
 def run_project(
-    project_file: Path, *, do: bool, dry_run: bool, workers: int, adaptive: bool = False
+    project_file: Path,
+    *,
+    do: bool,
+    dry_run: bool,
+    workers: int,
+    adaptive: bool = False,
+    out: Path | None = None,
 ) -> None:
     """What ``plan`` and ``demo`` share."""
     from leadsman.cli.watch import TerminalWatcher
     from leadsman.engine import LocalEngine
+    from leadsman.files import Directory
     from leadsman.plan.pipeline import carry_out, make_plan
     from leadsman.plan.project import load_project
     from leadsman.plan.tell import dry_run as tell_dry_run
@@ -120,6 +143,9 @@ def run_project(
         workspace = Workspace(work, watcher)
         workspace.files.write("project.yaml", project_file.read_bytes())
         decided = make_plan(project, workspace, engine, adaptive=adaptive)
+        if out is not None:
+            Directory(str(out.parent)).write_json(out.name, decided.to_dict())
+            watcher.note(f"Plan: {out}")
         if do:
             carry_out(project, decided, workspace, engine)
         report = write_report(work, project_file.parent / "report.html")

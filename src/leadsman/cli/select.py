@@ -79,7 +79,7 @@ def select(
 ) -> None:
     """Choose the documents that serve a target; with --sweep, say what each amount is worth."""
     from leadsman.corpus import Corpus
-    from leadsman.corpus.estimate import estimate
+    from leadsman.corpus.shards.estimate import estimate
     from leadsman.engine import open_engine
     from leadsman.registry import method as find_method
     from leadsman.registry import method_settings

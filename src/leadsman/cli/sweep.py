@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -36,7 +36,7 @@ def run_sweep(
 
     from leadsman.cli.corpus import print_estimate
     from leadsman.cli.watch import TerminalWatcher
-    from leadsman.corpus.estimate import estimate
+    from leadsman.corpus.shards.estimate import estimate
     from leadsman.select.selection import MEMORY_PER_DOCUMENT
     from leadsman.select.sweep import sweep
     from leadsman.select.sweep.page import write_page
@@ -93,12 +93,11 @@ def _print_report(report: SweepReport, out: str) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from leadsman.select.sweep.design import View
     from leadsman.select.sweep.page import cell_text, explanation
 
     amounts = sorted({cell.amount for cell in report.cells})
     console = Console(highlight=False)
-    for view in get_args(View):
+    for view in report.views:
         console.print(f"[bold]{view}[/]: bits per byte of the held-out target, ± over seeds")
         console.print(f"  {explanation(report, view)}")
         table = Table(box=None, pad_edge=False)

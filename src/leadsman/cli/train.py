@@ -32,7 +32,7 @@ def train(
     from leadsman.train.defaults import explain
     from leadsman.train.files import load_recipe_file
 
-    design = load_recipe_file(recipe)
+    design = load_recipe_file(recipe, note=not dry_run)
     for line in explain(design.recipes[0]):
         typer.echo(f"  {line}")
     _carry_out(design, workers=1, dry_run=dry_run)
@@ -54,7 +54,7 @@ def sound(
     from leadsman.train.files import load_ladder_file
     from leadsman.train.schedule import explain_schedule
 
-    design = load_ladder_file(ladder)
+    design = load_ladder_file(ladder, note=not dry_run)
     for line in explain_schedule(max(design.recipes, key=lambda recipe: recipe.tokens)):
         typer.echo(f"  {line}")
     _carry_out(design, workers=workers, dry_run=dry_run, way=way, engine=engine)

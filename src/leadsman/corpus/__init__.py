@@ -2,12 +2,12 @@
 
 from leadsman.corpus.convert import ConvertReport, convert, open_or_convert
 from leadsman.corpus.corpus import Corpus, Extent, Shard, Source, Target
-from leadsman.corpus.decontaminate import DecontaminationReport, decontaminate
-from leadsman.corpus.dedup import DedupReport, deduplicate
-from leadsman.corpus.readers import read_source
-from leadsman.corpus.rejects import Reject, Rejects
-from leadsman.corpus.removal import RemovalReport
-from leadsman.corpus.writer import write_corpus
+from leadsman.corpus.dedup.contamination import DecontaminationReport, decontaminate
+from leadsman.corpus.dedup.documents import DedupReport, deduplicate
+from leadsman.corpus.dedup.removal import RemovalReport
+from leadsman.corpus.readers.rejects import Reject, Rejects
+from leadsman.corpus.readers.sources import read_source
+from leadsman.corpus.shards.writer import write_corpus
 
 __all__ = [
     "ConvertReport",

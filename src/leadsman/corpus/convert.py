@@ -13,10 +13,10 @@ import pyarrow as pa
 
 from leadsman._version import __version__
 from leadsman.corpus.corpus import MANIFEST, Corpus
-from leadsman.corpus.readers import TEXT_SUFFIXES, files_state, read_source, source_name
-from leadsman.corpus.reading import MAX_DOCUMENT_BYTES
-from leadsman.corpus.rejects import Rejects
-from leadsman.corpus.writer import SHARD_BYTES, write_corpus
+from leadsman.corpus.readers.options import MAX_DOCUMENT_BYTES
+from leadsman.corpus.readers.rejects import Rejects
+from leadsman.corpus.readers.sources import TEXT_SUFFIXES, files_state, read_source, source_name
+from leadsman.corpus.shards.writer import SHARD_BYTES, Compression, write_corpus
 from leadsman.files import Directory
 
 
@@ -55,13 +55,14 @@ def open_or_convert(path: str | Path, cache: str | Path, **options: Any) -> Corp
         path: what to read, see :func:`~leadsman.corpus.read_source`.
         cache: directory or URL for converted corpora; one converted from unchanged files is
             used again.
-        options: of :func:`convert`.
+        options: of :func:`convert`; shards are ``lz4`` unless they say otherwise.
 
     Raises:
         InputError: see :func:`convert`.
     """
     if Directory(str(path)).exists(MANIFEST):
         return Corpus.open(path)
+    options = {"compression": "lz4"} | options
     key = _key([str(path), files_state(path), options])
     place = f"{cache}/{source_name(str(path))}-{key}"
     if Directory(place).exists(MANIFEST):
@@ -79,6 +80,7 @@ def convert(
     text_suffixes: Sequence[str] = TEXT_SUFFIXES,
     max_document_bytes: int = MAX_DOCUMENT_BYTES,
     shard_bytes: int = SHARD_BYTES,
+    compression: Compression = "zstd",
 ) -> ConvertReport:
     """Read sources (see :func:`~leadsman.corpus.read_source`) and write them as one corpus.
 
@@ -94,6 +96,7 @@ def convert(
         text_suffixes: file names read as plain text.
         max_document_bytes: longer documents are unusable.
         shard_bytes: text in a shard.
+        compression: of the shards.
 
     Raises:
         InputError: see :func:`~leadsman.corpus.read_source`; or the disk is full.
@@ -110,13 +113,17 @@ def convert(
         "text_suffixes": tuple(text_suffixes),
         "max_document_bytes": max_document_bytes,
     }
-    progress = _progress(out, inputs, options | {"shard_bytes": shard_bytes})
+    progress = _progress(
+        out, inputs, options | {"shard_bytes": shard_bytes, "compression": compression}
+    )
 
     def batches() -> Iterator[pa.RecordBatch]:
         for path in inputs:
             yield from read_source(path, rejects=rejects, **options)
 
-    corpus = write_corpus(out, batches(), shard_bytes=shard_bytes, progress=progress)
+    corpus = write_corpus(
+        out, batches(), shard_bytes=shard_bytes, compression=compression, progress=progress
+    )
     first = "" if rejects.first is None else str(rejects.first)
     report = ConvertReport(corpus, rejects.count, first, dict(sorted(rejects.skipped.items())))
     directory.write_json("report.json", report.to_dict())

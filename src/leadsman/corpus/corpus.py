@@ -24,7 +24,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from leadsman.corpus._memory import release
+from leadsman.corpus.shards.memory import release
 from leadsman.errors import InputError
 from leadsman.files import Directory
 

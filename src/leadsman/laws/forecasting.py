@@ -19,6 +19,7 @@ from leadsman.errors import DesignError, InputError
 from leadsman.laws.base import Floats
 from leadsman.laws.calibration import ErrorModel, Origin, Parts, bundled_model
 from leadsman.laws.competition import (
+    CHECKPOINT_ROWS,
     INPUTS,
     Block,
     Evidence,
@@ -28,6 +29,7 @@ from leadsman.laws.competition import (
     compute_of,
     gather,
     law_weights,
+    run_column,
     says,
     tied,
 )
@@ -44,6 +46,7 @@ def forecast_runs(
     x: Sequence[str] | None = None,
     law: str | Sequence[str] = "auto",
     group: str | None = None,
+    run: str | None = None,
     score: ScoreTest | bool | None = None,
     draws: int = 1000,
     seed: int = 0,
@@ -60,6 +63,10 @@ def forecast_runs(
         group: column that splits the runs into series with parameters of their own (mixtures,
             data sets); competition and calibration are shared between them, and fits whose
             exponents are shared by all groups compete with separate ones.
+        run: column that names the run of each row, where rows are checkpoints; ``run``, ``run_id``
+            and ``id`` are recognised. The last row of a run is taken for its end, and forecasts are
+            of finished runs: under a decaying learning rate a checkpoint is none, so fits with and
+            without checkpoints compete (:mod:`leadsman.laws.competition.run_table`).
         score: whether ``y`` is a score in [0, 1] that rises, and how it was measured; by default
             results in [0, 1] that rise with compute are taken for scores, with a warning.
         draws: draws from the predictive distribution.
@@ -88,13 +95,15 @@ def forecast_runs(
     off_line: list[tuple[str, ...]] = [()] * len(points)
     if law == "auto" and {"params", "tokens"} <= set(inputs) and tied(runs):
         off_line = ratio_doubts(runs, points)
-    series = gather_series(runs, points, y=y, x=x, law=law, group=group, seed=seed)
+    run = run_column(runs, run)
+    series = gather_series(runs, points, y=y, x=x, law=law, group=group, run=run, seed=seed)
     if test is not None:
         variance = test.sampling_variance(runs, y)
         series = [
             replace(each, evidence=without_sampling(each.evidence, variance)) for each in series
         ]
     weights = weigh(series)
+    shown += checkpoints_said(series[0].evidence.names, weights)
     values = predict_series(series, weights, error_model or bundled_model(), draws=draws, seed=seed)
     if test is not None:
         values = test.scores(values, points, seed=seed)
@@ -193,6 +202,7 @@ def gather_series(
     x: Sequence[str] | None,
     law: str | Sequence[str],
     group: str | None,
+    run: str | None = None,
     seed: int,
 ) -> list[Series]:
     """Evidence of each group that has points; arguments as :func:`forecast_runs`."""
@@ -202,18 +212,21 @@ def gather_series(
                 raise InputError(f"no column {group!r} to group by", column=group)
     names = [None] * len(runs) if group is None else runs[group].to_list()
     tables = {
-        name: RunTable.of(runs if group is None else runs.filter(pl.col(group) == name), x)
+        name: RunTable.of(runs if group is None else runs.filter(pl.col(group) == name), x, run=run)
         for name in dict.fromkeys(names)
     }
-    candidates = competing(runs, x=x, law=law, groups=len(tables) > 1)
+    ends = pl.concat([table.choose("finished").frame for table in tables.values()])
+    rows = pl.concat([table.frame for table in tables.values()])
+    some = None if len(ends) == len(rows) else rows
+    candidates = competing(ends, x=x, law=law, groups=len(tables) > 1, checkpoints=some)
     sharing = Sharing(tables, y=y, seed=seed)
     point_names = points[group].to_list() if group else [None] * len(points)
     found = []
     for name in dict.fromkeys(point_names):
         if name not in tables:
             raise InputError(f"no runs with {group} = {name!r}", column=group)
-        rows = np.flatnonzero(np.array([each == name for each in point_names])).astype(np.int64)
-        asked = points[rows.tolist()]
+        places = np.flatnonzero(np.array([each == name for each in point_names])).astype(np.int64)
+        asked = points[places.tolist()]
         try:
             evidence = gather(
                 candidates,
@@ -227,7 +240,7 @@ def gather_series(
             )
         except DesignError as error:
             raise DesignError(f"{group} = {name!r}: {error}" if group else str(error)) from error
-        found.append(Series(tables[name].choose("finished").frame, asked, rows, evidence))
+        found.append(Series(tables[name].choose("finished").frame, asked, places, evidence))
     return found
 
 
@@ -260,6 +273,17 @@ def describe_weights(names: Sequence[str], weights: Floats) -> str:
     if len(kept) == 1:
         return kept[0][1]
     return ", ".join(f"{name} {value:.2f}" for value, name in kept)
+
+
+def checkpoints_said(names: Sequence[str], weights: Floats) -> tuple[str, ...]:
+    """A sentence on how much fits with checkpoints count, where there are checkpoints."""
+    used = np.array([name.endswith(CHECKPOINT_ROWS) for name in names])
+    if not used.any():
+        return ()
+    return (
+        f"Some rows are checkpoints; fits that use them have {weights[used].sum():.0%} of the "
+        f"weight. A checkpoint under a decaying learning rate is not a finished run.",
+    )
 
 
 def _warnings(series: Series, weights: Floats) -> list[tuple[str, ...]]:

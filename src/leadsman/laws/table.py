@@ -39,26 +39,59 @@ NUMERIC = (
 """Columns known by name that hold numbers."""
 
 
-def read_table(location: str | Path, *, rename: Mapping[str, str] | None = None) -> pl.DataFrame:
+CURVE_ROWS, CURVE_BEGINS = 20, 0.02
+"""Checkpoints read from a training curve, and the share of its tokens at which they begin."""
+
+
+def read_table(
+    location: str | Path, *, rename: Mapping[str, str] | None = None, curves: bool = False
+) -> pl.DataFrame:
     """Read runs or points from CSV, JSONL, JSON, Parquet, or a ledger directory.
 
     Args:
         location: the file, or the directory of a :class:`~leadsman.runs.Ledger`.
         rename: canonical column name -> the table's own name (``{"params": "N"}``).
+        curves: read the training curves of a ledger's finished runs, where there are any: several
+            rows a run, with its training loss as ``loss``, the last of them its end.
 
     Raises:
         InputError: not there, not readable, empty, or a mapped column is missing.
     """
     path = Path(location)
     if path.is_dir():
-        frame = Ledger(str(path)).frame()
+        ledger = Ledger(str(path))
+        frame = ledger.frame()
         if "status" in frame.columns:
             frame = frame.filter(pl.col("status") == "finished")
+        if curves and "loss" not in frame.columns:
+            frame = _along_curves(ledger, frame)
     else:
         frame = _read_file(path)
     if frame.is_empty():
         raise InputError("no rows", file=location)
     return rename_columns(frame, rename or {}, file=location)
+
+
+def _along_curves(ledger: Ledger, frame: pl.DataFrame) -> pl.DataFrame:
+    """Each run once a checkpoint of its training curve, evenly spaced in log tokens.
+
+    A checkpoint's ``loss`` is the mean over the last tenth of the tokens seen until then, since
+    the loss of a single batch says little; its ``flops`` are in proportion to its tokens.
+    """
+    rows = []
+    for run in frame.iter_rows(named=True):
+        curve = ledger.curve(run["id"]).drop_nulls(["tokens", "loss"]).sort("tokens")
+        if curve.is_empty():
+            continue
+        tokens, loss = (curve[name].to_numpy().astype(np.float64) for name in ("tokens", "loss"))
+        ends = np.geomspace(CURVE_BEGINS * tokens[-1], tokens[-1], CURVE_ROWS)
+        for end in np.unique(np.searchsorted(tokens, ends * (1 - 1e-9))):
+            mean = float(loss[(tokens > 0.9 * tokens[end]) & (tokens <= tokens[end])].mean())
+            row = run | {"tokens": tokens[end], "loss": mean}
+            if run.get("flops") is not None:
+                row["flops"] = run["flops"] * tokens[end] / tokens[-1]
+            rows.append(row)
+    return pl.DataFrame(rows, infer_schema_length=None) if rows else frame
 
 
 def rename_columns(
@@ -148,6 +181,23 @@ def no_inputs(frame: pl.DataFrame) -> str:
         f"no column flops, params, tokens or step to tell small runs from large among "
         f"{', '.join(frame.columns[:12])}; map yours with --x params=YOUR_COLUMN,tokens=YOUR_COLUMN"
     )
+
+
+def thin(frame: pl.DataFrame, column: str, count: int) -> pl.DataFrame:
+    """At most ``count`` rows, evenly spaced in the log of a column: curves hold too many.
+
+    Args:
+        frame: rows of one curve.
+        column: positive column to space by.
+        count: rows kept at most.
+    """
+    frame = frame.sort(column)
+    if len(frame) <= count:
+        return frame
+    logs = np.log(frame[column].to_numpy())
+    targets = np.linspace(logs[0], logs[-1], count)
+    rows = np.unique(np.abs(logs[:, None] - targets).argmin(axis=0))
+    return frame.select(pl.all().gather(rows))
 
 
 def near_misses(frame: pl.DataFrame) -> tuple[str, ...]:

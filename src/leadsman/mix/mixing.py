@@ -18,7 +18,7 @@ import yaml
 from scipy.stats import t as student
 
 from leadsman.corpus import Corpus, decontaminate, deduplicate
-from leadsman.corpus.split import split_target
+from leadsman.corpus.shards.split import split_target
 from leadsman.engine import ThreadEngine
 from leadsman.errors import InputError
 from leadsman.files import Directory

@@ -1,7 +1,7 @@
 """What a mixer is given: sources, a target to tune by, limits, and cheap runs to ask.
 
 A cheap run draws ``proxy_bytes`` of text from the sources in the proportions of a mixture, trains
-an n-gram model on it (:mod:`leadsman.corpus.ngram_proxy`) and gives its bits per byte on the
+an n-gram model on it (:mod:`leadsman.corpus.ngrams.proxy`) and gives its bits per byte on the
 target. With one seed, two mixtures draw from each source the same documents in the same order, so
 that their difference is due to the proportions.
 """
@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from leadsman.corpus import Corpus
-from leadsman.corpus.ngram_proxy import Mask, NgramProxy, document_sizes
+from leadsman.corpus.ngrams.proxy import Mask, NgramProxy, document_sizes
 from leadsman.engine import ThreadEngine
 from leadsman.errors import InputError
 from leadsman.files import Directory

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from leadsman.corpus.ngram_counts import hashed_counts, smoothed, source_counts
+from leadsman.corpus.ngrams.counts import hashed_counts, smoothed, source_counts
 from leadsman.errors import InputError, MethodError
 from leadsman.methods import Paper
 from leadsman.mix.base import Mixer

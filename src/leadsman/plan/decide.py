@@ -22,6 +22,9 @@ from leadsman.runs import Recipe, RegisteredForecast
 Predict = Callable[[pl.DataFrame], Forecast]
 """Forecast at points with columns ``params, tokens, flops, mixture``; draws are joint."""
 
+Columns = Callable[[Sequence[Recipe]], pl.DataFrame]
+"""Recipes as points, one row each."""
+
 SAVING_GRID = np.geomspace(1 / 32, 1.0, 41)
 
 
@@ -35,6 +38,8 @@ def decide(
     created: str,
     objective: Objective | None = None,
     belief: Belief | None = None,
+    columns: Columns | None = None,
+    label: Callable[[Recipe], str] = lambda recipe: recipe.mixture.name,
 ) -> Plan:
     """Choose among recipes that all cost ``budget_flops``.
 
@@ -47,14 +52,17 @@ def decide(
         created: ISO 8601 time put on the forecasts.
         objective: what is minimised over the forecast's draws; the mean by default.
         belief: joint draws for the probability that an option is best; the forecast's by default.
+        columns: the points of recipes; :func:`points_of` by default.
+        label: what a person calls the data and settings of a recipe.
 
     Raises:
         BudgetError: there is no option.
     """
     if not options:
         raise BudgetError(f"no model on the ladder can be trained with {budget_flops:.3g} FLOPs")
-    forecast = predict(points_of(options))
-    joint = forecast.draws if belief is None else belief.draws(points_of(options))
+    columns = columns or points_of
+    forecast = predict(columns(options))
+    joint = forecast.draws if belief is None else belief.draws(columns(options))
     best_in_draw = np.bincount(joint.argmin(axis=1), minlength=len(options))
     value = (objective or Objective()).of(forecast.draws)
     weighed = [
@@ -70,6 +78,7 @@ def decide(
                 created=created,
             ),
             probability_best=float(best_in_draw[column] / len(joint)),
+            label=label(recipe),
         )
         for column, recipe in enumerate(options)
     ]
@@ -83,7 +92,7 @@ def decide(
         chosen=chosen,
         naive=naive,
         alternatives=tuple(option for option in ranked[1:] if option is not naive),
-        saving=None if naive is chosen else _saving(chosen.recipe, naive.recipe, predict),
+        saving=None if naive is chosen else _saving(chosen.recipe, naive.recipe, predict, columns),
         sounding_flops=sounding_flops,
     )
 
@@ -101,26 +110,28 @@ def points_of(recipes: Sequence[Recipe]) -> pl.DataFrame:
 
 
 def _naive(ranked: Sequence[Option], chosen: Option) -> Option:
-    """The natural mixture at the chosen size, so that the two differ in data alone."""
+    """The natural mixture at the chosen size: the two differ in data, and in settings if these were
+    chosen. The choice itself where a limit rules the natural mixture out.
+    """
     natural = [option for option in ranked if option.recipe.mixture.name == "natural"]
     same_shape = [option for option in natural if option.recipe.shape == chosen.recipe.shape]
-    return (same_shape or natural)[0]
+    return (same_shape or natural or [chosen])[0]
 
 
-def _saving(chosen: Recipe, naive: Recipe, predict: Predict) -> Saving:
+def _saving(chosen: Recipe, naive: Recipe, predict: Predict, columns: Columns) -> Saving:
     """How much less compute the chosen recipe needs for the naive one's result.
 
     The chosen recipe is predicted over a grid of token counts; within each draw, the grid is
     made monotone and crossed with the naive result of the same draw.
     """
-    full = points_of([chosen])
+    full = columns([chosen])
     grid = pl.concat(
         [
             full.with_columns(pl.col("tokens") * share, pl.col("flops") * share)
             for share in SAVING_GRID
         ]
     )
-    forecast = predict(pl.concat([grid, points_of([naive])]))
+    forecast = predict(pl.concat([grid, columns([naive])]))
     shares = np.array(
         [_crossing(draw[:-1], float(draw[-1])) for draw in forecast.draws], dtype=np.float64
     )

@@ -12,8 +12,8 @@ import polars as pl
 
 from leadsman.errors import LeadsmanError
 from leadsman.laws import forecast_runs
+from leadsman.plan.conclude import Y
 from leadsman.plan.decide import points_of
-from leadsman.plan.pipeline import Y
 from leadsman.plan.project import load_project
 from leadsman.plan.soundings import final_options
 from leadsman.runs import Ledger, Mixture

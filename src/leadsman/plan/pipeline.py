@@ -1,7 +1,7 @@
 """The chain from a project to a decision, and on to the run and the score of its forecast.
 
-    prepare -> select -> tokenise -> mixtures -> sound -> forecast, plan      make_plan
-    final run and naive run -> score                                          carry_out
+    prepare -> select -> tokenise -> mixtures -> sound -> try settings -> forecast, plan   make_plan
+    final run and naive run -> score                                                       carry_out
 
 Every stage is kept (:mod:`leadsman.plan.workspace`) and every run is in the ledger, so a chain
 that was stopped anywhere continues where it was.
@@ -10,43 +10,31 @@ that was stopped anywhere continues where it was.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
-
-import numpy as np
-import polars as pl
 
 from leadsman._version import __version__
 from leadsman.engine import Engine
-from leadsman.errors import DesignError, EngineError
-from leadsman.laws import Forecast, forecast_runs
+from leadsman.errors import EngineError
 from leadsman.plan import data, tell
-from leadsman.plan.account import account, stored_draws
-from leadsman.plan.adaptive import belief_of_soundings, sound_adaptively
-from leadsman.plan.decide import decide
-from leadsman.plan.decision import Objective
+from leadsman.plan.adaptive import sound_adaptively
+from leadsman.plan.conclude import Y, conclude, first_choice
+from leadsman.plan.designed import Designed
 from leadsman.plan.plan import Plan
 from leadsman.plan.project import Project
-from leadsman.plan.soundings import (
-    check_budget,
-    final_options,
-    further_soundings,
-    sounding_recipes,
-)
+from leadsman.plan.settings.runs import setting_runs
+from leadsman.plan.soundings import check_budget, sounding_recipes
 from leadsman.plan.workspace import Workspace, fingerprint_of
 from leadsman.runs import ForecastScore, Mixture, Recipe, Run
 from leadsman.train.ladder import plan_trunks, train_ladder
 
-Y = f"bpb.{data.HELD_OUT}"
-DRAWS = 4000
-CURVE_POINTS = 40
+SETTING = "setting"
+"""Role of the runs that try settings."""
 
 
 def make_plan(
     project: Project, workspace: Workspace, engine: Engine, *, adaptive: bool = False
 ) -> Plan:
-    """Select, sound, forecast, decide; the forecasts are registered before anything else is run.
+    """Select, sound, try settings, forecast, decide; forecasts are registered before any real run.
 
     Args:
         project: what to plan; sources of an excluded licence are left out.
@@ -56,7 +44,7 @@ def make_plan(
 
     Raises:
         InputError: something in the project or its files is wrong.
-        BudgetError: the budget does not pay for a sounding.
+        BudgetError: the budget does not pay for a sounding, or limits leave no choice.
         DesignError: the soundings cannot carry a forecast.
     """
     project = project.allowed()
@@ -64,31 +52,29 @@ def make_plan(
     project = project.model_copy(update={"budget": measured})
     check_budget(project)
     tokens, mixtures = _data_stages(project, workspace)
-    recipes = sounding_recipes(
+    ladder = sounding_recipes(
         project.soundings,
         mixtures,
         vocab_size=tokens["vocab_size"],
         data=tokens["data"],
         seed=project.seed,
     )
+    found = Designed(project, mixtures, tokens, ladder)
+    places = _places(workspace, tokens)
     if adaptive:
-        places = _places(workspace, tokens)
-        options = _options(project, mixtures, tokens)
-        runs = sound_adaptively(project, recipes, options, workspace, engine, y=Y, places=places)
+        runs = sound_adaptively(found, workspace, engine, y=Y, places=places)
     else:
-        runs = _sound(recipes, tokens, workspace, engine)
-    finished = [run for run in runs if run.status == "finished"]
-    table = pl.DataFrame([run.row() for run in finished], infer_schema_length=None)
+        runs = _sound(ladder, places, workspace, engine)
+    runs += _try_settings(found, runs, places, workspace, engine)
     inputs = {
-        "runs": sorted(run.id for run in finished),
-        "project": project.model_dump(mode="json", exclude={"sources", "target"}),
+        "runs": sorted(run.id for run in runs if run.status == "finished"),
+        "project": _asked(project),
         "budget": project.budget.total_flops,
+        "version": __version__,
     }
-
-    def do() -> dict[str, Any]:
-        return _decide(project, mixtures, tokens, table, finished, recipes, workspace)
-
-    result = workspace.stage("forecast", "Forecast and plan", inputs | {"version": __version__}, do)
+    result = workspace.stage(
+        "forecast", "Forecast and plan", inputs, lambda: conclude(found, runs, workspace)
+    )
     plan = Plan.from_dict(result["plan"])
     workspace.files.write_json("plan.json", result["plan"])
     for option in (plan.chosen, plan.naive, *plan.alternatives):
@@ -148,9 +134,16 @@ def _data_stages(project: Project, workspace: Workspace) -> tuple[dict[str, Any]
     selected = workspace.stage(
         "select",
         f"Select towards the target: {project.selection.method}",
-        [prepared["corpus"], prepared["reference"], project.selection.model_dump(), project.seed],
+        [
+            prepared["corpus"],
+            prepared["reference"],
+            project.selection.model_dump(),
+            project.seed,
+            data.selected_sets(project),
+            sorted(each.name for each in project.priced),
+        ],
         lambda: data.choose_documents(project, workspace),
-        owns=["corpora/selected"],
+        owns=["corpora/free", *(f"corpora/{name}" for name in data.selected_sets(project))],
     )
     workspace.watcher.note(f"{selected['documents']:,} documents kept. {selected['note']}")
     tokens = workspace.stage(
@@ -158,7 +151,7 @@ def _data_stages(project: Project, workspace: Workspace) -> tuple[dict[str, Any]
         "Tokenise",
         [
             prepared["corpus"],
-            selected["corpus"],
+            {name: each["corpus"] for name, each in selected["sets"].items()},
             prepared["held_out"],
             project.tokenizer.model_dump(),
         ],
@@ -167,6 +160,7 @@ def _data_stages(project: Project, workspace: Workspace) -> tuple[dict[str, Any]
     )
     tell.tell_tokens(tokens, workspace.watcher)
     mixtures = data.mixtures(project, prepared)
+    tokens |= {"full": data.full_tokens(prepared, selected, tokens)}
     workspace.files.write_json(
         "stages/mixtures.json",
         {
@@ -181,106 +175,85 @@ def _data_stages(project: Project, workspace: Workspace) -> tuple[dict[str, Any]
     return tokens, mixtures
 
 
+def _asked(project: Project) -> dict[str, Any]:
+    """What of a project decides beside its text, which the runs name."""
+    plain = project.model_dump(mode="json", exclude={"sources", "target"})
+    return plain | {"prices": {each.name: str(each.price) for each in project.priced}}
+
+
 def _sound(
-    recipes: Sequence[Recipe], tokens: dict[str, Any], workspace: Workspace, engine: Engine
+    recipes: Sequence[Recipe], places: dict[str, Any], workspace: Workspace, engine: Engine
 ) -> list[Run]:
     sizes = {recipe.shape.non_embedding_params for recipe in recipes}
     names = {recipe.mixture.name for recipe in recipes}
     workspace.watcher.stage(
         f"Sound: {len(recipes)} small runs ({len(sizes)} sizes, {len(names)} mixtures)"
     )
-    tell.tell_remaining(recipes, workspace, engine.workers)
-    jobs = plan_trunks(recipes, **_places(workspace, tokens), role="proxy")
-    runs = train_ladder(jobs, engine, on_progress=tell.progress_to(workspace.watcher))
-    for run in runs:
-        if run.status != "finished":
-            workspace.watcher.note(f"Note: sounding {run.id} failed: {run.reason}")
+    runs = _train(recipes, places, workspace, engine, role="proxy")
     workspace.watcher.note(
         f"{len(runs)} runs in the ledger, {sum(recipe.flops for recipe in recipes):.3g} FLOPs"
     )
     return runs
 
 
-def _decide(
-    project: Project,
-    mixtures: Sequence[Mixture],
-    tokens: dict[str, Any],
-    table: pl.DataFrame,
-    finished: Sequence[Run],
-    ladder: Sequence[Recipe],
+def _try_settings(
+    found: Designed,
+    runs: Sequence[Run],
+    places: dict[str, Any],
     workspace: Workspace,
-) -> dict[str, Any]:
-    if len(table) < len(mixtures) * 5:
-        raise DesignError(
-            f"only {len(table)} soundings finished, too few for a forecast of {len(mixtures)} "
-            f"mixtures; see `leadsman runs ls` for why the others failed"
+    engine: Engine,
+) -> list[Run]:
+    """One small run for each departure from the reference settings, around the first choice."""
+    if not found.axes.departures:
+        return []
+    inputs = {
+        "runs": sorted(run.id for run in runs if run.status == "finished"),
+        "project": _asked(found.project),
+        "version": __version__,
+    }
+
+    def design() -> dict[str, Any]:
+        project = found.project
+        wanted = setting_runs(
+            found.axes,
+            found.ladder,
+            first_choice(found, runs),
+            share=project.vary.share,
+            first=[each.name for each in project.priced],
         )
+        return {
+            "recipes": [recipe.to_dict() for recipe in wanted.recipes.values()],
+            "twin": wanted.twin.to_dict(),
+            "left_out": [[each.axis, each.value] for each in wanted.left_out],
+        }
 
-    def predict(points: pl.DataFrame) -> Forecast:
-        return forecast_runs(table, points, y=Y, group="mixture", draws=DRAWS, seed=project.seed)
-
-    options = _options(project, mixtures, tokens)
-    belief = belief_of_soundings(table, options, y=Y, seed=project.seed)
-    plan = decide(
-        options,
-        predict,
-        objective=Objective(project.decision.objective, project.decision.quantile),
-        belief=belief,
-        budget_flops=project.budget.total_flops,
-        sounding_flops=float(sum(run.recipe.flops for run in finished if run.recipe is not None)),
-        fitted_on=[run.id for run in finished],
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    stored = workspace.stage("settings", "Design the runs that try settings", inputs, design)
+    recipes = [Recipe.from_dict(each) for each in stored["recipes"]]
+    twin = Recipe.from_dict(stored["twin"])
+    workspace.watcher.stage(
+        f"Try settings: {len(recipes)} small runs beside {twin.mixture.name}, "
+        f"{twin.shape.non_embedding_params:,} parameters"
     )
-    done = [run.recipe for run in finished if run.recipe is not None]
-    details = account(
-        project,
-        plan,
-        options,
-        belief,
-        candidates=further_soundings(done, ladder),
-        noise=belief.noise,
-    )
-    workspace.files.write_frame(
-        "plan_draws.parquet", stored_draws(options, belief, project.serving)
-    )
-    plan = replace(plan, details=details)
-    return {"plan": plan.to_dict(), "curves": _curves(plan, mixtures, table, predict)}
+    for axis, value in stored["left_out"]:
+        workspace.watcher.note(f"vary.share does not pay for {axis} {value}; it is not tried")
+    return _train(recipes, places, workspace, engine, role=SETTING) if recipes else []
 
 
-def _options(project: Project, mixtures: Sequence[Mixture], tokens: dict[str, Any]) -> list[Recipe]:
-    return final_options(project, mixtures, vocab_size=tokens["vocab_size"], data=tokens["data"])
-
-
-def _curves(
-    plan: Plan, mixtures: Sequence[Mixture], table: pl.DataFrame, predict: Any
-) -> list[dict[str, Any]]:
-    """The forecast for the chosen shape over compute, from the soundings to the budget."""
-    shape = plan.chosen.recipe.shape
-    least = float(table["flops"].min() or plan.budget_flops)  # type: ignore[arg-type]
-    flops = np.geomspace(least, plan.budget_flops, CURVE_POINTS)
-    curves = []
-    for mixture in mixtures:
-        forecast = predict(
-            pl.DataFrame(
-                {
-                    "params": [float(shape.non_embedding_params)] * CURVE_POINTS,
-                    "tokens": flops / shape.train_flops_per_token,
-                    "flops": flops,
-                    "mixture": [mixture.name] * CURVE_POINTS,
-                }
-            )
-        )
-        curves.append(
-            {
-                "mixture": mixture.name,
-                "flops": flops.tolist(),
-                "median": forecast.quantile(0.5).tolist(),
-                "intervals": {
-                    str(level): forecast.interval(level).tolist() for level in (0.5, 0.8, 0.95)
-                },
-            }
-        )
-    return curves
+def _train(
+    recipes: Sequence[Recipe],
+    places: dict[str, Any],
+    workspace: Workspace,
+    engine: Engine,
+    *,
+    role: str,
+) -> list[Run]:
+    tell.tell_remaining(recipes, workspace, engine.workers)
+    jobs = plan_trunks(recipes, **places, role=role)
+    runs = train_ladder(jobs, engine, on_progress=tell.progress_to(workspace.watcher))
+    for run in runs:
+        if run.status != "finished":
+            workspace.watcher.note(f"Note: small run {run.id} failed: {run.reason}")
+    return runs
 
 
 def _places(workspace: Workspace, tokens: dict[str, Any]) -> dict[str, Any]:

@@ -17,11 +17,13 @@ class Option:
         recipe: what would be run.
         forecast: what it is predicted to give.
         probability_best: share of the forecast's draws in which no other option does better.
+        label: mixture and the settings that depart from the reference, for a person.
     """
 
     recipe: Recipe
     forecast: RegisteredForecast
     probability_best: float
+    label: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
@@ -29,6 +31,7 @@ class Option:
             "recipe": self.recipe.to_dict(),
             "forecast": self.forecast.to_dict(),
             "probability_best": self.probability_best,
+            "label": self.label or self.recipe.mixture.name,
         }
 
     @classmethod
@@ -38,6 +41,7 @@ class Option:
             recipe=Recipe.from_dict(plain["recipe"]),
             forecast=RegisteredForecast.from_dict(plain["forecast"]),
             probability_best=plain["probability_best"],
+            label=plain.get("label", ""),
         )
 
 

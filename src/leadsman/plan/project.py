@@ -15,6 +15,7 @@ from leadsman.errors import InputError
 from leadsman.plan.budget import Budget
 from leadsman.plan.inference import ServingSpec
 from leadsman.plan.money import Money, common_currency
+from leadsman.plan.settings.vary import VarySpec
 from leadsman.strict_yaml import Strict, load_yaml
 from leadsman.train.defaults import LADDER_WIDTHS
 
@@ -110,6 +111,12 @@ class DecisionSpec(Strict):
     exclude_licences: tuple[str, ...] = Field(
         (), description="sources with such a tag are left out"
     )
+    max_epochs: float | None = Field(
+        None, gt=0, description="passes over any source at its full size; none is no limit"
+    )
+    money_for_data: Money | None = Field(
+        None, description="for sources with a price, beside the budget; else out of it"
+    )
     regret_tolerance: float = Field(
         0.0, ge=0, description="expected regret below which no further sounding is worth it"
     )
@@ -125,6 +132,7 @@ class Project(Strict):
     selection: SelectionSpec = SelectionSpec()
     tokenizer: TokenizerSpec = TokenizerSpec()
     soundings: SoundingSpec = SoundingSpec()
+    vary: VarySpec = VarySpec()
     decision: DecisionSpec = DecisionSpec()
     serving: ServingSpec | None = None
     seed: int = Field(0, ge=0)
@@ -140,6 +148,7 @@ class Project(Strict):
     @model_validator(mode="after")
     def _one_currency(self) -> Project:
         prices = {f"source {each.name!r}": each.price for each in self.sources}
+        prices["decision.money_for_data"] = self.decision.money_for_data
         try:
             common_currency({**self.budget.prices(), **prices})
         except InputError as error:
@@ -154,6 +163,33 @@ class Project(Strict):
                 f"decision.exclude_licences ({', '.join(sorted(excluded))}) leaves no source"
             )
         return self
+
+    @model_validator(mode="after")
+    def _priced_sources_can_be_paid(self) -> Project:
+        priced = [each.name for each in self.sources if each.price and each.price.value]
+        if not priced:
+            return self
+        if len(priced) == len(self.sources):
+            raise ValueError(
+                "every source has a price; plan needs one that is free to sound with (a source "
+                "that is bought already has none)"
+            )
+        if self.budget.money is None and self.decision.money_for_data is None:
+            raise ValueError(
+                f"source {priced[0]!r} has a price, but the budget is not money; give "
+                f"decision.money_for_data"
+            )
+        if not self.vary.added_share:
+            raise ValueError(
+                f"source {priced[0]!r} has a price, and vary.added_share is 0: nothing would tell "
+                f"what it is worth"
+            )
+        return self
+
+    @property
+    def priced(self) -> list[SourceSpec]:
+        """Sources that must be bought."""
+        return [each for each in self.sources if each.price and each.price.value]
 
     def allowed(self) -> Project:
         """The project without sources whose licence is excluded."""

@@ -9,7 +9,7 @@ the spot (docs/decisions/0002).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from leadsman.errors import BudgetError
@@ -87,30 +87,49 @@ def check_budget(project: Project) -> None:
 
 
 def final_options(
-    project: Project, mixtures: Sequence[Mixture], *, vocab_size: int, data: str
+    project: Project,
+    mixtures: Sequence[Mixture],
+    *,
+    vocab_size: int,
+    data: str,
+    budget_flops: float | None = None,
+    full: Mapping[str, float] | None = None,
 ) -> list[Recipe]:
     """Every mixture and size the budget can be spent on.
 
     Sizes run over the ladder and a little beyond. Each recipe spends the whole budget: ``tokens =
     budget / flops_per_token``, less what serving takes where it is paid from the budget.
-    ``budget.max_params`` and the memory of a device rule sizes out.
+    ``budget.max_params``, the memory of a device and ``decision.max_epochs`` rule options out.
+
+    Args:
+        project: with budget, serving and decision.
+        mixtures: to weigh.
+        vocab_size: of the tokenizer.
+        data: identity of the tokens.
+        budget_flops: in place of the project's, where data was bought from it.
+        full: tokens of each token set at its full size, for ``decision.max_epochs``.
 
     Raises:
-        BudgetError: nothing is left; says what ruled sizes out.
+        BudgetError: nothing is left; says what ruled options out.
     """
     ladder = project.soundings.widths
+    flops = project.budget.total_flops if budget_flops is None else budget_flops
     options = []
     ruled_out: dict[str, str] = {}
     for width in range(min(ladder), int(BEYOND_LADDER * max(ladder)) + 1, 8):
         shape = shape_of_width(width, vocab_size=vocab_size, seq_len=SEQ_LEN)
-        tokens = int(max(_left_for_training(project, shape), 0.0) / shape.train_flops_per_token)
-        reason = _ruled_out(project, shape, tokens)
+        left = flops - _served_flops(project, shape)
+        tokens = int(max(left, 0.0) / shape.train_flops_per_token)
+        reason = _ruled_out(project, shape, tokens, flops, left)
         if reason is not None:
             ruled_out.setdefault(*reason)
             continue
-        options += [
-            default_recipe(shape, mixture, data, tokens, seed=project.seed) for mixture in mixtures
-        ]
+        for mixture in mixtures:
+            source = _too_often(project, mixture, tokens, full or {})
+            if source is not None:
+                ruled_out.setdefault("max_epochs", source)
+                continue
+            options.append(default_recipe(shape, mixture, data, tokens, seed=project.seed))
     if options:
         return options
     if len(ruled_out) > 1:
@@ -118,14 +137,40 @@ def final_options(
     raise BudgetError(next(iter(ruled_out.values())))
 
 
-def _left_for_training(project: Project, shape: ModelShape) -> float:
-    """Training FLOPs of the budget after serving."""
+def epochs_of(mixture: Mixture, tokens: float, full: Mapping[str, float]) -> dict[str, float]:
+    """Passes over each token set of a mixture, of those whose size is known."""
+    return {
+        name: tokens * weight / full[name]
+        for name, weight in mixture.weights.items()
+        if weight and name in full
+    }
+
+
+def _too_often(
+    project: Project, mixture: Mixture, tokens: int, full: Mapping[str, float]
+) -> str | None:
+    """Why a mixture has too little text for so many tokens; ``None`` if it has enough."""
+    most = project.decision.max_epochs
+    if most is None:
+        return None
+    for name, epochs in epochs_of(mixture, tokens, full).items():
+        if epochs > most:
+            return (
+                f"decision.max_epochs allows {most:g} passes, but {tokens:,} tokens of the "
+                f"{mixture.name} mixture are {epochs:.3g} passes over {name!r}"
+            )
+    return None
+
+
+def _served_flops(project: Project, shape: ModelShape) -> float:
+    """What serving takes from the budget."""
     spec = project.serving
-    served = spec.tokens * serve_flops(shape, spec) if spec is not None and spec.in_budget else 0.0
-    return project.budget.total_flops - served
+    return spec.tokens * serve_flops(shape, spec) if spec is not None and spec.in_budget else 0.0
 
 
-def _ruled_out(project: Project, shape: ModelShape, tokens: int) -> tuple[str, str] | None:
+def _ruled_out(
+    project: Project, shape: ModelShape, tokens: int, budget: float, left: float
+) -> tuple[str, str] | None:
     """Why a size cannot be planned: the constraint and a sentence; ``None`` if it can."""
     params, limit = shape.non_embedding_params, project.budget.max_params
     least = LEAST_TOKENS * shape.train_flops_per_token
@@ -133,9 +178,7 @@ def _ruled_out(project: Project, shape: ModelShape, tokens: int) -> tuple[str, s
     if limit is not None and params > limit:
         return "max_params", f"at most {limit:,} parameters may be served, but {name} as many"
     if tokens < LEAST_TOKENS:
-        left = _left_for_training(project, shape)
-        after = "" if left == project.budget.total_flops else f" ({left:.3g} after serving)"
-        budget = project.budget.total_flops
+        after = "" if left == budget else f" ({left:.3g} after serving)"
         return "budget", (
             f"a budget of {budget:.3g} FLOPs{after} allows no run: {name} {least:.3g} FLOPs"
         )

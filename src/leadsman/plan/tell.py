@@ -122,7 +122,7 @@ def tell_plan(plan: Plan, watcher: Watcher) -> None:
     best: dict[str, list[str]] = {}
     for option in (plan.chosen, plan.naive, *plan.alternatives):
         low, high = option.forecast.intervals["0.95"]
-        mixture = option.recipe.mixture.name
+        mixture = option.label or option.recipe.mixture.name
         marks = [(plan.chosen, "recommended"), (plan.naive, "naive")]
         best.setdefault(
             mixture,
@@ -144,6 +144,7 @@ def tell_plan(plan: Plan, watcher: Watcher) -> None:
         f"{recipe.mixture.name} mixture, lr {recipe.lr:g}, batch {recipe.batch_tokens} tokens, "
         f"{recipe.schedule.name}"
     )
+    _tell_details(plan, watcher)
     if plan.saving is not None:
         more = "at least " if plan.saving.censored else ""
         watcher.note(
@@ -152,6 +153,39 @@ def tell_plan(plan: Plan, watcher: Watcher) -> None:
         )
     for warning in plan.chosen.forecast.warnings:
         watcher.note(f"Note: {warning}")
+
+
+def _tell_details(plan: Plan, watcher: Watcher) -> None:
+    """Settings tried and kept, purchases, what would change the choice, the next run."""
+    details = plan.details
+    for each in details.get("settings", ()):
+        if each["chosen"]:
+            watcher.note(
+                f"{each['axis']} {each['value']} instead of {each['reference']}: "
+                f"{100 * each['effect']:+.1f} % of the result (80 %: {100 * each['low']:+.1f} to "
+                f"{100 * each['high']:+.1f} %)"
+            )
+    kept = [f"{each['axis']} ({each['kept']})" for each in details.get("kept", ())]
+    if kept:
+        watcher.note(f"Not measured, kept: {', '.join(kept)}")
+    for each in details.get("purchases", ()):
+        if each["worth"] is None:
+            said = "was not tried, so it is not bought"
+        else:
+            said = f"is worth {each['worth']:.2g}: " + ("bought" if each["bought"] else "left")
+        watcher.note(f"{each['source']} for {each['price']:,.2f} {each['currency'] or ''} {said}")
+    for each in details.get("epochs", ()):
+        if "warning" in each:
+            watcher.note(f"Note: {each['warning']}")
+    for each in details.get("would_change", ()):
+        watcher.note(each["text"])
+    ask = details.get("next") or {}
+    if ask.get("runs") and not ask["stop"]:
+        first = ask["runs"][0]
+        watcher.note(
+            f"Next small run most worth its cost: {first['mixture']}, {count(first['params'])} "
+            f"parameters, {count(first['tokens'])} tokens ({first['flops']:.2g} FLOPs)"
+        )
 
 
 def tell_scores(scores: Sequence[ForecastScore], runs: Sequence[Run], watcher: Watcher) -> None:

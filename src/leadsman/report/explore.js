@@ -1,7 +1,7 @@
 // The plan again, in the page: which stored candidate is best at another budget, serving volume or
 // price. Candidates stand on curves (one mixture and shape each, training FLOPs rising); draws of
 // the forecast are joint, so position k is the same world in every row.
-//   affordable(curve) = budget - serve_flops_per_token * tokens served
+//   affordable(curve) = budget - serve_flops_per_token * tokens served - data bought for it
 //   candidates        = rows within it, and the curve's end at exactly that compute,
 //                       interpolated in log FLOPs
 //   decision          = lowest mean (or quantile) over draws
@@ -65,7 +65,8 @@ const Explore = (() => {
   function decide(data, budget, served, objective) {
     const options = [];
     for (const curve of data.curves) {
-      const point = bestOn(curve, budget - curve.serve_flops_per_token * served, objective);
+      const paid = curve.serve_flops_per_token * served + (curve.data_flops || 0);
+      const point = bestOn(curve, budget - paid, objective);
       if (point) options.push({ curve, ...point, wins: 0 });
     }
     if (!options.length) return [];
@@ -130,13 +131,15 @@ const Explore = (() => {
         get("why").textContent = "";
       } else {
         const best = options[0], serve = best.curve.serve_flops_per_token * now.served;
+        const data_flops = best.curve.data_flops || 0;
         get("answer").textContent = `Train ${Chart.si(best.curve.params)} parameters on ` +
           `${Chart.si(best.tokens)} tokens of the ${best.curve.label} mixture`;
         get("why").textContent = `Forecast ${quantile(best.draws, 0.5).toFixed(3)}, 80 % ` +
           `${quantile(best.draws, 0.1).toFixed(3)} to ${quantile(best.draws, 0.9).toFixed(3)} ` +
           `${data.unit}; best of ${options.length} in ` +
           `${Math.round(100 * best.probability_best)} % of the draws. Training ` +
-          `${cost(best.flops)}${serve ? `, serving ${cost(serve)}` : ""}.`;
+          `${cost(best.flops)}${serve ? `, serving ${cost(serve)}` : ""}` +
+          `${data_flops ? `, data ${cost(data_flops)}` : ""}.`;
       }
       sizes(options);
       frontier(now, cost);

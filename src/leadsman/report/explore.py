@@ -17,7 +17,9 @@ from leadsman.report.figures import looks_of, unit_of
 from leadsman.report.markup import section, text
 from leadsman.report.read import Findings
 
-NUMBERS = ("params", "total_params", "tokens", "flops", "serve_flops_per_token", "draws")
+NUMBERS = (
+    "params", "total_params", "tokens", "flops", "data_flops", "serve_flops_per_token", "draws",
+)  # fmt: skip
 DECADE = 100
 """Steps of a slider for a factor of ten."""
 
@@ -62,13 +64,14 @@ def packed(findings: Findings) -> dict[str, Any]:
     curves, blocks = [], []
     for _, group in table.sort(*keys, "flops").group_by(keys, maintain_order=True):
         first = group.row(0, named=True)
-        others = [str(first[key]) for key in keys if key not in ("mixture", "width")]
+        label = first.get("settings") or first["mixture"]
         curves.append(
             {
-                "mixture": first["mixture"],
-                "label": ", ".join([first["mixture"], *others]),
+                "mixture": label,
+                "label": label,
                 "width": first["width"],
                 "params": first["params"],
+                "data_flops": first.get("data_flops", 0.0),
                 "serve_flops_per_token": first["serve_flops_per_token"],
                 "flops": group["flops"].to_list(),
                 "tokens": group["tokens"].to_list(),
@@ -91,7 +94,7 @@ def packed(findings: Findings) -> dict[str, Any]:
         "currency": cost.get("currency") or "",
         "objective": findings.plan.get("objective") or {"kind": "mean"},
         "unit": unit_of(findings.plan["y"]),
-        "colours": {name: looks[name][0] for name in table["mixture"].unique()},
+        "colours": {curve["label"]: looks[curve["label"]][0] for curve in curves},
     }
 
 

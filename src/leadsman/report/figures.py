@@ -29,9 +29,13 @@ Spec = dict[str, Any]
 def looks_of(findings: Findings) -> dict[str, tuple[int, str, str]]:
     """Colour, marker and dash of each mixture; unknown names take the next free ones."""
     names = set(findings.stages.get("mixtures", {}).get("by_source", {}))
-    for table in (findings.runs, findings.candidates):
-        if "mixture" in table.columns:
-            names |= set(table["mixture"].drop_nulls().to_list())
+    names |= {curve["mixture"] for curve in findings.stages.get("forecast", {}).get("curves", ())}
+    for column in ("mixture", "settings"):
+        if column in findings.candidates.columns:
+            names |= set(findings.candidates[column].to_list())
+    if "mixture" in findings.runs.columns:
+        names |= {base_of(name) for name in findings.runs["mixture"].drop_nulls()}
+    names.discard("")
     looks = {
         name: (
             _MORE[position % len(_MORE)],
@@ -43,6 +47,16 @@ def looks_of(findings: Findings) -> dict[str, tuple[int, str, str]]:
     for name, colour in MIXTURE_COLOURS.items():
         looks[name] = (colour, _SHAPES[name], _DASHES[name])
     return looks
+
+
+def base_of(mixture: str) -> str:
+    """The mixture that one was moved from, where its name says so (``selected + 25 % docs``)."""
+    return mixture.partition(" + ")[0]
+
+
+def label_of(option: dict[str, Any]) -> str:
+    """Data and settings of an option, for a person."""
+    return str(option.get("label") or option["recipe"]["mixture"]["name"])
 
 
 def unit_of(y: str) -> str:
@@ -64,7 +78,7 @@ def _proxies(findings: Findings) -> pl.DataFrame:
 def forecast_figure(findings: Findings) -> Spec:
     """Soundings, the forecast with its intervals, and what the runs really gave."""
     plan, series = findings.plan, []
-    y, chosen = plan["y"], plan["chosen"]["recipe"]["mixture"]["name"]
+    y, chosen = plan["y"], label_of(plan["chosen"])
     curves = findings.stages["forecast"]["curves"]
     looks = looks_of(findings)
     for curve in curves:
@@ -132,11 +146,12 @@ def _outcomes(findings: Findings) -> list[Spec]:
 def isoflop_figure(findings: Findings) -> Spec | None:
     """Results against size at equal compute, small runs below and the forecast for the budget."""
     plan = findings.plan
-    chosen, y = plan["chosen"]["recipe"]["mixture"]["name"], plan["y"]
+    chosen, y = label_of(plan["chosen"]), plan["y"]
+    base = base_of(plan["chosen"]["recipe"]["mixture"]["name"])
     proxies = _proxies(findings)
     if proxies.is_empty():
         return None
-    own = proxies.filter(pl.col("mixture") == chosen).sort("flops")
+    own = proxies.filter(pl.col("mixture") == base).sort("flops")
     series: list[Spec] = []
     levels = [list(rows) for _, rows in groupby(own.iter_rows(named=True), _level)]
     levels = [rows for rows in levels if len({row["params"] for row in rows}) > 2]
@@ -148,7 +163,7 @@ def isoflop_figure(findings: Findings) -> Spec | None:
         name = f"small runs of {rows[0]['flops']:.1e} FLOPs"
         series.append(_above_best(results, name, colour) | {"dash": dash, "width": 1.8})
     options = [plan["chosen"], plan["naive"], *plan["alternatives"]]
-    options = [each for each in options if each["recipe"]["mixture"]["name"] == chosen]
+    options = [each for each in options if label_of(each) == chosen]
     options.sort(key=params_of)
     if len(options) < 2 and not series:
         return None
@@ -159,8 +174,8 @@ def isoflop_figure(findings: Findings) -> Spec | None:
     series.append(_above_best(results, name, GREEN) | {"width": 3})
     return {
         "title": "Which size at equal compute",
-        "detail": f"The {chosen} mixture. Each line spends the same compute on other sizes: to the "
-        "left more tokens, to the right more parameters. Its best size is at zero.",
+        "detail": f"{chosen}; small runs: {base}. Each line spends the same compute on other "
+        "sizes: to the left more tokens, to the right more parameters. Its best size is at zero.",
         "alt": "How much worse than the best size each size is, one line a level of compute",
         "height": 300,
         "x": {"title": "parameters (non-embedding)", "log": True, "format": "si"},

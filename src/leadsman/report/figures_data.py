@@ -15,6 +15,7 @@ from leadsman.report.figures import (
     ORANGE,
     VERMILION,
     Spec,
+    base_of,
     looks_of,
     series_of,
     unit_of,
@@ -89,10 +90,13 @@ def curves_figure(findings: Findings) -> Spec | None:
         curve = smoothed(findings.curves.get(row["id"], pl.DataFrame()))
         if curve.is_empty():
             continue
-        real = row["role"] != "proxy"
-        colour, _, dash = looks[row["mixture"]]
+        small = {"proxy": "small runs", "setting": "settings tried"}
+        real = row["role"] not in small
+        base = base_of(row["mixture"])
+        colour, _, dash = looks.get(row["mixture"]) or looks[base]
+        kind = small.get(row["role"], "real run")
         series.append(
-            series_of("line", f"{row['mixture']}: {'real run' if real else 'small runs'}", colour)
+            series_of("line", f"{row['mixture'] if real else base}: {kind}", colour)
             | {
                 "x": curve["tokens"].to_list(),
                 "y": curve["loss"].to_list(),

@@ -42,6 +42,7 @@ def render(findings: Findings) -> str:
         sections_plan.forecast(findings),
         explore(findings),
         sections_plan.alternatives(findings),
+        sections_plan.settings(findings),
         sections_plan.money(findings),
         sections_plan.measure_next(findings),
         sections_data.mixtures(findings),

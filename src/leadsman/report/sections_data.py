@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from leadsman._version import __version__
-from leadsman.humanize import megabytes
+from leadsman.humanize import count, megabytes
 from leadsman.report import figures_data
 from leadsman.report.decision import FEW
 from leadsman.report.markup import chart, examples, section, table, text
@@ -16,7 +16,7 @@ def mixtures(findings: Findings) -> str:
     """Where the tokens come from, and what was selected."""
     if not findings.stages.get("mixtures", {}).get("by_source"):
         return ""
-    body = chart(figures_data.mixture_figure(findings))
+    body = chart(figures_data.mixture_figure(findings)) + _passes(findings)
     if "select" in findings.stages:
         chosen = findings.stages["select"]
         body += (
@@ -25,6 +25,30 @@ def mixtures(findings: Findings) -> str:
         )
         body += examples("Documents it ranks highest", chosen["examples"])
     return section("mixture", "Mixture", body)
+
+
+def _passes(findings: Findings) -> str:
+    """What the chosen run draws from each token set, and how often it passes over it."""
+    found = findings.plan.get("epochs") or ()
+    if not found:
+        return ""
+    rows = [
+        [
+            each["source"],
+            f"{100 * each['share']:.0f} %",
+            count(each["tokens"]),
+            count(each["full_tokens"]),
+            f"{each['epochs']:.2g}",
+            f"{each['readable_epochs']:.2g}",
+        ]
+        for each in found
+    ]
+    header = ["text", "share", "tokens drawn", "full size", "passes", "over what is readable"]
+    body = "<h3>The chosen run</h3>" + table(
+        header, rows, numbers={1, 2, 3, 4, 5}, caption="Text of the chosen run"
+    )
+    said = [each["warning"] for each in found if "warning" in each]
+    return body + "".join(f"<p class='note'>{text(each)}</p>" for each in said)
 
 
 def sources(findings: Findings) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from leadsman.humanize import count, megabytes
 from leadsman.report import figures
 from leadsman.report.decision import amount, hardware_of
-from leadsman.report.figures import params_of, unit_of
+from leadsman.report.figures import label_of, params_of, unit_of
 from leadsman.report.markup import chart, section, table, text
 from leadsman.report.read import Findings
 
@@ -44,7 +44,7 @@ def alternatives(findings: Findings) -> str:
     )
     rows = [_option_row(option) for option in ranked[:MAX_ALTERNATIVES]]
     body = "<p>Every option spends the same training compute.</p>" + table(
-        ["mixture", "params", "tokens", "forecast", "95 %", "is best"],
+        ["data and settings", "params", "tokens", "forecast", "95 %", "is best"],
         rows,
         numbers={1, 2, 3, 4, 5},
         caption="Options that were weighed, the choice first",
@@ -52,13 +52,14 @@ def alternatives(findings: Findings) -> str:
     )
     if len(ranked) > MAX_ALTERNATIVES:
         body += f'<p class="soft">{len(ranked) - MAX_ALTERNATIVES} more were weighed.</p>'
-    return section("alternatives", "What it beat", body + _rules(plan) + _constraints(plan))
+    body += _rules(plan) + _would_change(plan) + _constraints(plan)
+    return section("alternatives", "What it beat", body)
 
 
 def _option_row(option: dict[str, Any]) -> list[str]:
     low, high = option["forecast"]["intervals"]["0.95"]
     return [
-        option["recipe"]["mixture"]["name"],
+        label_of(option),
         count(params_of(option)),
         count(option["recipe"]["tokens"]),
         f"{option['forecast']['median']:.4f}",
@@ -91,6 +92,65 @@ def _rules(plan: dict[str, Any]) -> str:
             caption="Rules of thumb",
         )
     )
+
+
+def _would_change(plan: dict[str, Any]) -> str:
+    found = plan.get("would_change") or ()
+    items = "".join(f"<li>{text(each['text'])}</li>" for each in found)
+    return f"<h3>What would change the choice</h3><ul>{items}</ul>" if items else ""
+
+
+def settings(findings: Findings) -> str:
+    """What each value tried does to the result, and what was kept untried."""
+    plan = findings.plan
+    tried, kept = plan.get("settings") or (), plan.get("kept") or ()
+    body = ""
+    if tried:
+        chosen = {each["axis"] for each in tried if each["chosen"]}
+        body += (
+            "<p>Each value was tried by a small run that differs from its twin in this alone; its "
+            "effect is carried to the planned size with its uncertainty. Below zero is better.</p>"
+        ) + table(
+            ["setting", "value", "instead of", "effect on the result", "80 %", ""],
+            [
+                [
+                    _axis(each["axis"]),
+                    _value(each["value"]),
+                    _value(each["reference"]),
+                    f"{100 * each['effect']:+.1f} %",
+                    f"{100 * each['low']:+.1f} to {100 * each['high']:+.1f} %",
+                    "chosen"
+                    if each["chosen"]
+                    else ""
+                    if each["axis"] in chosen
+                    else f"{_value(each['reference'])} kept",
+                ]
+                for each in tried
+            ],
+            numbers={1, 2, 3, 4},
+            caption="Settings that were tried",
+        )
+    if kept:
+        items = "".join(
+            f"<li><b>{text(_axis(each['axis']))}</b>: kept at {text(_value(each['kept']))}; "
+            f"{text(each['why'])}</li>"
+            for each in kept
+        )
+        body += f"<h3>Not measured</h3><ul>{items}</ul>"
+    return section("settings", "Settings", body)
+
+
+def _axis(name: str) -> str:
+    known = {"lr": "learning rate", "batch_tokens": "batch (tokens)", "keep": "selection rate"}
+    if name.startswith("add."):
+        return f"share moved to {name.removeprefix('add.')}"
+    return known.get(name, name.replace("_", " "))
+
+
+def _value(value: float | str) -> str:
+    if isinstance(value, str):
+        return value
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _constraints(plan: dict[str, Any]) -> str:
@@ -186,7 +246,7 @@ def _purchases(plan: dict[str, Any]) -> str:
             each["source"],
             amount(each["price"], each.get("currency")),
             _size(each["bytes"]) if each.get("bytes") else "",
-            f"{each['worth']:.4f}",
+            "not tried" if each["worth"] is None else f"{each['worth']:.4f}",
             "bought" if each.get("bought") else "left",
         ]
         for each in plan.get("purchases") or ()
@@ -217,7 +277,7 @@ def measure_next(findings: Findings) -> str:
             count(run["params"]),
             count(run["tokens"]),
             f"{run['flops']:.2e}",
-            f"{run['value']:.2g}",
+            f"{run['value']:.2g}" + (" (not yet tried)" if run.get("guess") else ""),
             f"{run['per_cost']:.2g}",
         ]
         for run in found.get("runs") or ()

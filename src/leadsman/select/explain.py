@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from leadsman.corpus import Corpus
-from leadsman.corpus.explain import position
+from leadsman.corpus.dedup.explain import position
 from leadsman.errors import InputError
 from leadsman.select.policy import Policy, choose
 from leadsman.select.scores import read_scores

@@ -24,7 +24,7 @@ import pyarrow as pa
 
 from leadsman._version import __version__
 from leadsman.corpus import Corpus, Shard
-from leadsman.corpus.text import texts
+from leadsman.corpus.kernels.text import texts
 from leadsman.engine import Engine
 from leadsman.errors import InputError, MethodError
 from leadsman.select.base import Selector

@@ -13,15 +13,15 @@ import numpy.typing as npt
 import polars as pl
 
 from leadsman.corpus import Corpus, Extent
-from leadsman.corpus.job import Job
-from leadsman.corpus.ngram_counts import Counts, hashed_counts, kl_divergence, kl_reduction
-from leadsman.corpus.subset import publish, write_subset
-from leadsman.corpus.writer import SHARD_BYTES
+from leadsman.corpus.ngrams.counts import Counts, hashed_counts, kl_divergence, kl_reduction
+from leadsman.corpus.shards.job import Job
+from leadsman.corpus.shards.subset import publish, write_subset
+from leadsman.corpus.shards.writer import SHARD_BYTES
 from leadsman.engine import Engine, ThreadEngine
 from leadsman.errors import InputError
 from leadsman.registry import method
 from leadsman.select.base import Selector
-from leadsman.select.dsir import DSIR
+from leadsman.select.methods.dsir import DSIR
 from leadsman.select.policy import Policy, choose
 from leadsman.select.scores import Scores, hyperparameters, score_corpus, scores_key
 from leadsman.select.tokens import BYTES_PER_TOKEN, TokenRate, measured_rate

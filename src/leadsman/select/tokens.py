@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from leadsman.corpus import Corpus
-from leadsman.corpus.estimate import sample_documents
+from leadsman.corpus.shards.estimate import sample_documents
 from leadsman.errors import InputError
 from leadsman.train.tokens import load_tokenizer
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import torch
 
@@ -36,8 +36,12 @@ def initial_model(recipe: Recipe, start: Decoder | None) -> Decoder:
             f"the weights to continue from ({recipe.start}) are not given", column="start"
         )
     if start.shape != recipe.shape:
+        have, wanted = asdict(start.shape), asdict(recipe.shape)
+        apart = [name for name in wanted if have[name] != wanted[name]]
         raise InputError(
-            f"the weights to continue from are of {start.shape}, the recipe is of {recipe.shape}",
+            f"the weights to continue from have "
+            f"{', '.join(f'{name} {have[name]}' for name in apart)}, the recipe "
+            f"{', '.join(str(wanted[name]) for name in apart)}",
             column="start",
         )
     return start

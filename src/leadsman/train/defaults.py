@@ -82,6 +82,8 @@ def default_recipe(
     *,
     seed: int,
     precision: str | None = None,
+    schedule: Schedule | None = None,
+    batch_tokens: int | None = None,
 ) -> Recipe:
     """A recipe with everything else derived.
 
@@ -93,12 +95,18 @@ def default_recipe(
         seed: of initialisation and data order.
         precision: ``bf16`` or ``float32``; by default what this machine is faster in
             (:func:`best_precision`).
+        schedule: by default ``wsd`` with the values above.
+        batch_tokens: tokens of a step.
 
     Raises:
         InputError: too few tokens for the warm-up and a decay.
     """
-    batch_tokens = max(1, BATCH_TOKENS // shape.seq_len) * shape.seq_len
-    least = math.ceil(WARMUP_TOKENS / (1 - DECAY_FRACTION)) + batch_tokens
+    if batch_tokens is None:
+        batch_tokens = max(1, BATCH_TOKENS // shape.seq_len) * shape.seq_len
+    if schedule is None:
+        schedule = Schedule(name="wsd", warmup_tokens=WARMUP_TOKENS, decay_fraction=DECAY_FRACTION)
+    before_decay = 1 - schedule.decay_fraction if schedule.name in ("wsd", "power") else 1.0
+    least = math.ceil(schedule.warmup_tokens / max(before_decay, 1e-9)) + batch_tokens
     if tokens < least:
         raise InputError(f"{tokens} are too few; {least} are the least", column="tokens")
     return Recipe(
@@ -108,7 +116,7 @@ def default_recipe(
         tokens=tokens,
         batch_tokens=batch_tokens,
         lr=LR,
-        schedule=Schedule(name="wsd", warmup_tokens=WARMUP_TOKENS, decay_fraction=DECAY_FRACTION),
+        schedule=schedule,
         weight_decay=WEIGHT_DECAY,
         precision=best_precision() if precision is None else precision,  # type: ignore[arg-type]
         seed=seed,

@@ -43,18 +43,45 @@ class Curve:
 
     Attributes:
         tokens, loss, lr: after each step; loss in nats per token, lr at the reference width.
+        by_source: mean loss of each step's sequences of a source; not a number if it had none.
     """
 
     tokens: list[int] = field(default_factory=list)
     loss: list[float] = field(default_factory=list)
     lr: list[float] = field(default_factory=list)
+    by_source: dict[str, list[float]] = field(default_factory=dict)
+
+    def add(
+        self, *, tokens: int, lr: float, loss: float, sources: list[str], each: list[float]
+    ) -> None:
+        """Note a step: its loss, and source and loss of each of its sequences."""
+        parts: dict[str, list[float]] = {}
+        for source, value in zip(sources, each, strict=True):
+            parts.setdefault(source, []).append(value)
+        for name in parts.keys() - self.by_source.keys():
+            self.by_source[name] = [math.nan] * len(self.tokens)
+        for name, means in self.by_source.items():
+            part = parts.get(name)
+            means.append(sum(part) / len(part) if part else math.nan)
+        self.tokens.append(tokens)
+        self.loss.append(loss)
+        self.lr.append(lr)
 
     def frame(self) -> pl.DataFrame:
-        """Columns ``step`` (from 1), ``tokens``, ``loss``, ``lr``."""
+        """Columns ``step`` (from 1), ``tokens``, ``loss``, ``lr``; several sources: ``loss.NAME``.
+
+        The loss of a source is null where the step had no sequence of it.
+        """
         steps = list(range(1, len(self.tokens) + 1))
-        return pl.DataFrame(
+        frame = pl.DataFrame(
             {"step": steps, "tokens": self.tokens, "loss": self.loss, "lr": self.lr},
             schema={"step": pl.Int64, "tokens": pl.Int64, "loss": pl.Float64, "lr": pl.Float64},
+        )
+        if len(self.by_source) < 2:
+            return frame
+        return frame.with_columns(
+            pl.Series(f"loss.{name}", means, pl.Float64).fill_nan(None)
+            for name, means in sorted(self.by_source.items())
         )
 
 
@@ -119,26 +146,27 @@ class Trainer:
             lr = lr_at(recipe, self.step)
             for method in self.methods:
                 method.before_step(self)
-            loss = self._one_step(lr)
+            loss, each = self._one_step(lr)
+            sources = self.feed.sources_of(self.step)
             self.step += 1
             for method in self.methods:
                 method.after_step(self)
-            self.curve.tokens.append(recipe.batches.tokens_at(self.step))
-            self.curve.loss.append(loss)
-            self.curve.lr.append(lr)
+            tokens = recipe.batches.tokens_at(self.step)
+            self.curve.add(tokens=tokens, lr=lr, loss=loss, sources=sources, each=each)
             self.seconds = before + time.perf_counter() - began
             if not loss < 2 * math.log(recipe.shape.vocab_size):
                 raise DivergedError(divergence(recipe, self.step, loss))
             after_step()
 
-    def _one_step(self, lr: float) -> float:
+    def _one_step(self, lr: float) -> tuple[float, list[float]]:
+        """The mean loss, and that of each sequence."""
         recipe = self.recipe
         for group in self.optimizer.param_groups:
             group["lr"] = lr * group["lr_scale"]
         batch = torch.from_numpy(self.feed.batch(self.step)).to(self.device)
         count, length = batch.shape[0], batch.shape[1] - 1
         micro = micro_sequences(count, length, self.device.type)
-        total = torch.zeros((), device=self.device)
+        total, each = torch.zeros((), device=self.device), []
         for first in range(0, count, micro):
             part = batch[first : first + micro]
             with torch.autocast(
@@ -148,12 +176,13 @@ class Trainer:
             mean = losses.mean()
             torch.autograd.backward(self._reduce(losses, mean) * (micro / count))
             total += mean.detach() * (micro / count)
+            each.append(losses.detach().mean(dim=-1))
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), recipe.grad_clip)
         if hasattr(self.optimizer, "observe"):
             self.optimizer.observe(part)  # second-order optimizers look at a batch themselves
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        return float(total)
+        return float(total), torch.cat(each).tolist()
 
     def _reduce(self, losses: Tensor, mean: Tensor) -> Tensor:
         return self._reducers[0].reduce(losses, self) if self._reducers else mean

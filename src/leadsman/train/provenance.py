@@ -1,14 +1,20 @@
-"""Where and with what a run was done: device, versions, memory, time."""
+"""Where and with what a run was done: device, versions, commit, memory, energy, time."""
 
 from __future__ import annotations
 
+import math
 import platform
 import resource
+import subprocess
 import sys
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 from leadsman._version import __version__
+
+CORE_WATTS = 5.0
+"""Of one busy core: server processors of 2019-2024 have limits of 3.5 to 7 W a core."""
 
 
 def device_name(device: str) -> str:
@@ -29,6 +35,39 @@ def versions() -> dict[str, str]:
         "torch": torch.__version__,
         "leadsman": __version__,
     }
+
+
+def written_with() -> dict[str, str]:
+    """What a run's entry tells of the code: :func:`versions`, and the commit if there is one."""
+    commit = git_commit()
+    return versions() | ({"git": commit} if commit else {})
+
+
+@cache
+def git_commit() -> str:
+    """Commit of the working directory, ``+`` after it if tracked files differ; else empty."""
+    try:
+        command = ["git", "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"]
+        told = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return told.stdout.strip()
+
+
+def energy_joules(seconds: float, *, device: str, threads: int) -> float:
+    """An estimate from above: time at the board's power limit, or at ``CORE_WATTS`` a thread."""
+    return seconds * (_board_watts() if device == "cuda" else threads * CORE_WATTS)
+
+
+@cache
+def _board_watts() -> float:
+    """Power limit of the first board; not a number if the driver does not tell."""
+    query = ["nvidia-smi", "--query-gpu=power.limit", "--format=csv,noheader,nounits"]
+    try:
+        told = subprocess.run(query, capture_output=True, text=True, timeout=10, check=True)
+        return float(told.stdout.splitlines()[0])
+    except (OSError, subprocess.SubprocessError, ValueError, IndexError):
+        return math.nan
 
 
 def peak_memory_bytes(device: str) -> int:

@@ -109,9 +109,9 @@ class StackedTrainer:
         began, before = time.perf_counter(), self.seconds
         while self.step < stop and len(self.ended) < len(self.recipes):
             lrs = [lr_at(recipe, self.step) for recipe in recipes]
-            losses = self._one_step(torch.tensor(lrs, device=self.device)).tolist()
+            losses, each = self._one_step(torch.tensor(lrs, device=self.device))
             self.step += 1
-            self._record(losses, lrs)
+            self._record(losses, each, lrs)
             self.seconds = before + time.perf_counter() - began
             after_step()
 
@@ -153,25 +153,31 @@ class StackedTrainer:
         self.ended = {number: Ended(*end) for number, end in state["ended"].items()}
         self.curves = [Curve(**curve) for curve in state["curves"]]
 
-    def _record(self, losses: Sequence[float], lrs: Sequence[float]) -> None:
+    def _record(
+        self, losses: Sequence[float], each: Sequence[list[float]], lrs: Sequence[float]
+    ) -> None:
         alive = self._alive.tolist()
         for number, (recipe, loss, lr) in enumerate(zip(self.recipes, losses, lrs, strict=True)):
             if number in self.ended:
                 continue
-            curve = self.curves[number]
-            curve.tokens.append(recipe.batches.tokens_at(self.step))
-            curve.loss.append(loss)
-            curve.lr.append(lr)
+            self.curves[number].add(
+                tokens=recipe.batches.tokens_at(self.step),
+                lr=lr,
+                loss=loss,
+                sources=self.feeds[number].sources_of(self.step - 1),
+                each=each[number],
+            )
             if not alive[number]:
                 self.ended[number] = Ended("failed", divergence(recipe, self.step, loss))
 
-    def _one_step(self, lrs: Tensor) -> Tensor:
+    def _one_step(self, lrs: Tensor) -> tuple[list[float], list[list[float]]]:
+        """The mean loss of each replica, and that of each of its sequences."""
         recipe = self.recipes[0]
         rows = np.stack([feed.batch(self.step) for feed in self.feeds])
         batch = torch.from_numpy(rows).to(self.device)
         count, length = batch.shape[1], batch.shape[2] - 1
         micro = micro_sequences(count, length, self.device.type, replicas=len(self.recipes))
-        total = torch.zeros(len(self.recipes), device=self.device)
+        total, each = torch.zeros(len(self.recipes), device=self.device), []
         cast = torch.autocast(self.device.type, dtype=torch.bfloat16)
         for first in range(0, count, micro):
             part = batch[:, first : first + micro]
@@ -182,8 +188,9 @@ class StackedTrainer:
             loss = losses.flatten(1).mean(dim=1) * (micro / count)
             torch.autograd.backward(loss.sum())
             total += loss.detach()
+            each.append(losses.detach().mean(dim=-1))
         self._update(lrs, total)
-        return total
+        return total.tolist(), torch.cat(each, dim=1).tolist()
 
     @torch.no_grad()
     def _update(self, lrs: Tensor, losses: Tensor) -> None:

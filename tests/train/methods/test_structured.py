@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from benchmarks.claims.tensor_bytes import weight_bytes
 
 from leadsman.errors import MethodError
 from leadsman.registry import method
-from leadsman.train.memory import weight_bytes
 from leadsman.train.methods._low_rank import LowRankMatrix
 from leadsman.train.methods._monarch import MonarchMatrix
 from leadsman.train.methods._sparse import SparsePlusLowRank

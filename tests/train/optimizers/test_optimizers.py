@@ -110,6 +110,27 @@ def test_signum_is_its_equation(one_step):
     torch.testing.assert_close(after[HIDDEN], expected)
 
 
+@pytest.mark.parametrize("warmup", [None, 10])
+def test_ademamix_is_its_equation(one_step, warmup):
+    options = {"beta1": 0.9, "beta2": 0.95, "beta3": 0.99, "alpha": 5.0}
+    before, gradients, after = one_step("ademamix", steps=3, warmup_steps=warmup, **options)
+    half_life = lambda beta: math.log(0.5) / math.log(beta)  # noqa: E731
+    param = before[HIDDEN].double()
+    fast = slow = square = torch.zeros_like(param)
+    for t, each in enumerate(gradients, start=1):
+        share = 1.0 if warmup is None else t / warmup
+        alpha = 5.0 * share
+        memory = (1 - share) * half_life(0.9) + share * half_life(0.99)
+        beta3 = 0.5 ** (1 / memory)
+        gradient = each[HIDDEN].double()
+        fast = 0.9 * fast + 0.1 * gradient
+        slow = beta3 * slow + (1 - beta3) * gradient
+        square = 0.95 * square + 0.05 * gradient**2
+        up = fast / (1 - 0.9**t) + alpha * slow
+        param = param - 0.01 * SCALE * up / ((square / (1 - 0.95**t)).sqrt() + 1e-8)
+    torch.testing.assert_close(after[HIDDEN].double(), param, rtol=1e-4, atol=1e-6)
+
+
 def test_galore_of_full_rank_steps_by_the_sign_in_the_singular_basis(one_step):
     shape = replace(SHAPE, kv_heads=4)
     before, (grads,), after = one_step("galore", shape=shape, rank=32, refresh=10, scale=1.0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import polars as pl
 
 from leadsman.laws.competition import compute_of
@@ -54,20 +53,3 @@ class Case:
                 held.append(part.filter(~small))
         empty = self.runs.clear()
         return pl.concat([empty, *fit]), pl.concat([empty, *held])
-
-
-def thin(frame: pl.DataFrame, column: str, count: int) -> pl.DataFrame:
-    """At most ``count`` rows, evenly spaced in the log of a column: curves hold too many.
-
-    Args:
-        frame: rows of one curve.
-        column: positive column to space by.
-        count: rows kept at most.
-    """
-    frame = frame.sort(column)
-    if len(frame) <= count:
-        return frame
-    logs = np.log(frame[column].to_numpy())
-    targets = np.linspace(logs[0], logs[-1], count)
-    rows = np.unique(np.abs(logs[:, None] - targets).argmin(axis=0))
-    return frame.select(pl.all().gather(rows))

@@ -14,7 +14,8 @@ from pathlib import Path
 import polars as pl
 
 from leadsman.errors import InputError
-from leadsman.laws.backtest.cases import Case, thin
+from leadsman.laws.backtest.cases import Case
+from leadsman.laws.table import thin
 
 CURVE_POINTS = 40
 """Checkpoints kept of one training curve, evenly spaced in log tokens."""

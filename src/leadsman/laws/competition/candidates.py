@@ -84,38 +84,39 @@ def competing(
     x: Sequence[str] | None = None,
     law: str | Sequence[str] = "auto",
     groups: bool = False,
-    checkpoints: bool = False,
+    checkpoints: pl.DataFrame | None = None,
 ) -> list[Candidate]:
     """The candidates for a table of runs.
 
     Args:
-        runs: the runs of one group.
+        runs: finished runs.
         x: inputs that laws may read; every known column that varies, by default.
         law: ``auto``, or names of laws (a list, or separated by commas).
         groups: whether there are several groups, so that fits with shared exponents compete too.
-        checkpoints: whether some rows are checkpoints, so that fits with them compete too.
+        checkpoints: the runs and their checkpoints, so that fits with them compete too.
 
     Raises:
         InputError: a law is not known.
         DesignError: nothing varies in these runs.
     """
-    inputs = varying(runs, x)
-    candidates: list[Candidate] = []
-    if law != "auto":
-        names = law.split(",") if isinstance(law, str) else list(law)
-        candidates = [each for name in names for each in _named(name.strip(), inputs)]
-    else:
-        for cls, options in _suitable(inputs, runs):
-            candidates += _ways(cls, options)
-    if checkpoints:
+    candidates = _of(runs, x, law)
+    if checkpoints is not None:
         candidates += [
             replace(each, rows=rows, way=f"{each.way} {rows}".strip())
             for rows in CHECKPOINT_ROWS
-            for each in candidates
+            for each in _of(checkpoints, x, law)
         ]
     if groups:
         candidates += [replace(each, shared=True) for each in candidates if can_share(each.law)]
     return candidates
+
+
+def _of(runs: pl.DataFrame, x: Sequence[str] | None, law: str | Sequence[str]) -> list[Candidate]:
+    inputs = varying(runs, x)
+    if law != "auto":
+        names = law.split(",") if isinstance(law, str) else list(law)
+        return [each for name in names for each in _named(name.strip(), inputs)]
+    return [each for cls, options in _suitable(inputs, runs) for each in _ways(cls, options)]
 
 
 def varying(runs: pl.DataFrame, x: Sequence[str] | None = None) -> list[str]:

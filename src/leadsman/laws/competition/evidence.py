@@ -28,8 +28,7 @@ FEWEST, AT_LEAST = 7, 5
 origin can leave so many."""
 
 FEWEST_RUNS = 3
-"""Finished runs an origin must leave, however many checkpoints they have; and rows, where other
-groups' runs help to fit them."""
+"""Runs an origin must leave where no origin leaves more, but other groups or checkpoints help."""
 
 SPREAD_DRAWS = 40
 """Bootstrap draws behind the parameter spread at an origin."""
@@ -169,9 +168,12 @@ def _cuts(table: RunTable, origins: int, *, alone: bool = True) -> Floats:
     values = np.unique(table.total)
     rows = np.searchsorted(np.sort(table.total), values, side="right")
     runs = np.searchsorted(np.sort(table.total[table.finished]), values, side="right")
-    inside = (values < values[-1]) & (runs >= FEWEST_RUNS)
-    for fewest in (FEWEST, AT_LEAST) if alone else (FEWEST, AT_LEAST, FEWEST_RUNS):
-        possible = values[inside & (rows >= fewest)]
+    enough = [runs >= FEWEST, runs >= AT_LEAST]
+    if not alone:
+        enough.append(runs >= FEWEST_RUNS)
+    enough.append((rows > runs) & (rows >= FEWEST) & (runs >= FEWEST_RUNS))
+    for choice in enough:
+        possible = values[choice & (values < values[-1])]
         if len(possible):
             break
     if len(possible) <= origins:

@@ -9,7 +9,7 @@ import polars as pl
 
 from leadsman.laws.competition.candidates import competing
 from leadsman.laws.competition.evidence import gather
-from leadsman.laws.competition.run_table import RunTable, compute_of
+from leadsman.laws.competition.run_table import RunTable, compute_of, run_column
 from leadsman.laws.competition.weights import law_weights, says
 
 REACH = float(np.log(10.0))
@@ -22,20 +22,24 @@ def rank(
     y: str = "loss",
     x: Sequence[str] | None = None,
     law: str | Sequence[str] = "auto",
+    run: str | None = None,
     seed: int = 0,
 ) -> pl.DataFrame:
     """Error of every candidate at rolling origins, best first.
 
     Args:
-        runs, y, x, law, seed: as in :func:`leadsman.laws.forecast_runs`.
+        runs, y, x, law, run, seed: as in :func:`leadsman.laws.forecast_runs`.
 
     Returns:
         Columns ``law``, ``way``, ``error`` (mean absolute log error), ``bias`` (mean log of result
         over forecast), ``origins`` (cut-offs that scored it), ``weight``.
     """
-    candidates = competing(runs, x=x, law=law)
-    table = RunTable.of(runs, x)
-    largest = runs.filter(pl.Series(table.compute == table.compute.max()))
+    table = RunTable.of(runs, x, run=run_column(runs, run))
+    ends = table.choose("finished")
+    candidates = competing(
+        ends.frame, x=x, law=law, checkpoints=None if table.finished.all() else table.frame
+    )
+    largest = ends.frame.filter(pl.Series(ends.compute == ends.compute.max()))
     evidence = gather(candidates, table, largest, compute_of(largest, x), y=y, seed=seed)
     feasible = np.array([fitted is not None for fitted in evidence.fitted])
     prior = np.where(feasible, 1.0, 1e-300)

@@ -6,31 +6,25 @@ the parameters of one law; its centre and spread are moved to those of
 :func:`leadsman.laws.forecast_runs`, so intervals are the checked ones and the shape of a world is
 that of a law. Other settings (lr, batch, shares of a mixture, rates) act on the log result through
 a quadratic whose coefficients are learned from the runs with their uncertainty
-(:mod:`leadsman.plan.decision.settings`).
+(:mod:`leadsman.plan.decision.effects`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
 import polars as pl
-from scipy.interpolate import RBFInterpolator
-from scipy.optimize import nnls
 from scipy.stats import qmc
 
-from leadsman.errors import DesignError, LeadsmanError
-from leadsman.laws import forecast_runs
-from leadsman.laws.base import FittedLaw, Law
-from leadsman.plan.decision.settings import SettingsEffect
+from leadsman.laws import Forecast, forecast_runs
+from leadsman.plan.decision.effects import SettingsEffect
+from leadsman.plan.decision.series import SCALE, Series, fit_laws
 from leadsman.plan.decision.space import Floats, Space
-from leadsman.registry import method
 
-SCALE = ("params", "tokens", "unique_tokens")
-LAWS = ("chinchilla", "over-training", "kaplan", "data-constrained")
 ANCHORS = 40
-BOOTSTRAP = 400
 BACKFITS = 2
 LEAST_NOISE = 3e-4
 
@@ -50,6 +44,7 @@ class BeliefOfRuns:
 
     Attributes:
         noise: standard deviation of the log of a single run.
+        adjusted: the runs with the effect of settings taken out of ``y``.
         fixed: settings no run varies, and the value they must be held at.
         law, warnings: of the forecast behind it.
 
@@ -79,6 +74,7 @@ class BeliefOfRuns:
         self.y, self.worlds, self.group = y, worlds, group
         rng = np.random.default_rng([seed, 7])
         self._effect, adjusted = self._settings(runs, space, rng)
+        self.adjusted = adjusted
         self.fixed = self._effect.constant
         shared = rng.standard_normal(worlds)
         names = [None] if group is None else list(dict.fromkeys(runs[group].to_list()))
@@ -89,7 +85,7 @@ class BeliefOfRuns:
         self.law, self.warnings = forecast[1], forecast[2]
         self.noise = self._noise(adjusted)
         self._series = {
-            name: _Series(
+            name: Series(
                 adjusted if name is None else adjusted.filter(pl.col(str(group)) == name),
                 anchors,
                 forecast[0][name],
@@ -111,6 +107,30 @@ class BeliefOfRuns:
             rows = np.flatnonzero(names == name)
             logs[:, rows] += self._series[name].log_draws(points[rows.tolist()], pick)
         return np.asarray(np.exp(logs))
+
+    def forecast(self, points: pl.DataFrame, *, draws: int, seed: int) -> Forecast:
+        """What single runs at ``points`` will give: :func:`leadsman.laws.forecast_runs` on the
+        adjusted runs, moved by the effect of settings with its uncertainty.
+
+        Args:
+            points: columns as for :meth:`draws`.
+            draws: from the predictive distribution, at most ``worlds``.
+            seed: of the draws.
+        """
+        found = forecast_runs(
+            self.adjusted, points, y=self.y, group=self.group, draws=draws, seed=seed
+        )
+        effect = self._effect.draws(points, slice(0, draws))
+        return replace(found, draws=found.draws * np.exp(effect))
+
+    def effect(self, points: pl.DataFrame) -> Floats:
+        """Draws of what settings beside scale do to the log result, shape (worlds, n)."""
+        return self._effect.draws(points, slice(None))
+
+    @property
+    def effect_sd(self) -> float:
+        """How large the effect of a setting on the log result is here, before it is tried."""
+        return self._effect.prior_sd
 
     def _settings(
         self, runs: pl.DataFrame, space: Space, rng: np.random.Generator
@@ -141,91 +161,8 @@ class BeliefOfRuns:
         for key in dict.fromkeys(keys.tolist()):
             rows = np.flatnonzero(keys == key)
             part = runs[rows.tolist()]
-            curve[rows] = np.log(_fit_laws(part, self.y, 0)[0].curve(part))
+            curve[rows] = np.log(fit_laws(part, self.y, 0)[0].curve(part))
         return curve
-
-
-class _Series:
-    """The runs of one series: laws, their draws, and the forecast's centre and spread."""
-
-    def __init__(
-        self,
-        runs: pl.DataFrame,
-        anchors: pl.DataFrame,
-        forecast: tuple[Floats, Floats],
-        *,
-        y: str,
-        common: Floats,
-        seed: int,
-    ) -> None:
-        self._common = common
-        self._seed = seed
-        self._laws = _fit_laws(runs, y, seed)
-        rng = np.random.default_rng([seed, 11])
-        centre, spread = forecast
-        curves = np.stack([np.log(law.curve(anchors)) for law in self._laws], axis=1)
-        # Which laws stand behind the forecast: shares that rebuild its centre, summing to one.
-        heavy = 1e3 * np.ones((1, len(self._laws)))
-        shares, _ = nnls(np.vstack([curves, heavy]), np.append(centre, 1e3))
-        shares = (
-            shares / shares.sum() if shares.sum() > 0 else np.full(len(shares), 1 / len(shares))
-        )
-        self._law_of = rng.choice(len(self._laws), size=len(common), p=shares)
-        self._draw_of = rng.integers(BOOTSTRAP, size=len(common))
-        own = self._law_draws(anchors, slice(None))
-        features = _log_scale(anchors)
-        self._centre_law = shares
-        mean, sd = own.mean(axis=0), own.std(axis=0)
-        self._shift = _smooth(features, centre - mean)
-        self._spread = _smooth(features, np.log(np.maximum(spread, 1e-6)))
-        self._own_sd = _smooth(features, np.log(np.maximum(sd, 1e-6)))
-        self._mean = _smooth(features, mean - curves @ shares)
-
-    def log_draws(self, points: pl.DataFrame, pick: slice) -> Floats:
-        """Log results, shape (worlds, n)."""
-        features = _log_scale(points)
-        own = self._law_draws(points, pick)
-        curves = np.stack([np.log(law.curve(points)) for law in self._laws], axis=1)
-        mean = curves @ self._centre_law + self._mean(features)
-        spread, own_sd = np.exp(self._spread(features)), np.exp(self._own_sd(features))
-        shrink = np.minimum(1.0, spread / own_sd)
-        rest = np.sqrt(np.maximum(spread**2 - (shrink * own_sd) ** 2, 0.0))
-        deviation = np.clip(own - mean, -4 * own_sd, 4 * own_sd) * shrink
-        shifted = mean + self._shift(features)
-        return np.asarray(shifted + deviation + self._common[pick, None] * rest)
-
-    def _law_draws(self, points: pl.DataFrame, pick: slice) -> Floats:
-        """Log of each world's own law and parameter draw, shape (worlds, n)."""
-        law_of, draw_of = self._law_of[pick], self._draw_of[pick]
-        values = np.empty((len(law_of), len(points)))
-        for k, law in enumerate(self._laws):
-            mine = law_of == k
-            if mine.any():
-                curves = law.curve_draws(points, draws=BOOTSTRAP, seed=self._seed)
-                values[mine] = np.log(curves)[draw_of[mine]]
-        return values
-
-
-def _fit_laws(runs: pl.DataFrame, y: str, seed: int) -> list[FittedLaw]:
-    """Every law of scale these runs can carry.
-
-    Raises:
-        DesignError: none; the first law's own reason.
-    """
-    fitted: list[FittedLaw] = []
-    reason: LeadsmanError | None = None
-    for name in LAWS:
-        if (name == "data-constrained") != ("unique_tokens" in runs.columns):
-            continue
-        cls = method("law", name)
-        assert issubclass(cls, Law)
-        try:
-            fitted.append(cls().fit(runs, y=y, seed=seed))
-        except LeadsmanError as error:
-            reason = reason or error
-    if not fitted:
-        raise DesignError(f"no law of size and data can be fitted on these runs: {reason}")
-    return fitted
 
 
 def _forecast(
@@ -274,16 +211,6 @@ def _anchors(runs: pl.DataFrame, space: Space, seed: int) -> pl.DataFrame:
 def space_columns(space: Space, runs: pl.DataFrame) -> set[str]:
     """Scale columns that matter: chosen, or (params, tokens) always."""
     return ({"params", "tokens"} | set(space.dimensions)) & set(runs.columns)
-
-
-def _log_scale(points: pl.DataFrame) -> Floats:
-    names = [name for name in SCALE if name in points.columns]
-    return np.log(np.column_stack([points[name].to_numpy() for name in names]).astype(np.float64))
-
-
-def _smooth(features: Floats, values: Floats) -> RBFInterpolator:
-    """A smooth surface through values at the anchors, linear far away."""
-    return RBFInterpolator(features, values, kernel="linear", degree=1, smoothing=1e-3)
 
 
 def _choices(space: Space, group: str | None) -> tuple[str, ...] | None:

@@ -9,6 +9,12 @@ alternatives ``a`` and at x move together; regressing on what the run would show
 the knowledge gradient for correlated beliefs (Frazier, Powell and Dayanik 2009), exact for normal
 draws. ``value`` is in the unit of the result; the best run has the most of it per cost. A set of
 runs has one ``z`` a run.
+
+When to stop: compute spent on a small run could be spent on the real one instead, which makes the
+result better by ``slope of the result in compute * cost``. A run is worth its cost if its value is
+more than that; ``worth``, units of cost a unit of the result is worth at the real run, is one over
+the slope (:func:`worth_of_result`). Single runs may say nothing that several say together, so sets
+of growing size are asked too; and no set can be worth more than the whole expected regret.
 """
 
 from __future__ import annotations
@@ -22,6 +28,9 @@ from scipy.stats import norm
 from leadsman.plan.decision.space import Floats
 
 NODES = 512
+NOTHING = 1e-12
+MOST_TOGETHER = 16
+"""Runs of the largest set that is asked for its value."""
 
 
 @dataclass(frozen=True)
@@ -87,13 +96,99 @@ def next_runs(
     runs = tuple(NextRun(int(k), float(values[k]), float(costs[k])) for k in order)
     if regret <= tolerance:
         return NextRuns(runs, True, f"expected regret {regret:.2g} is within tolerance", regret)
-    if worth > 0 and not (worth * values > costs).any():
-        return NextRuns(runs, True, "no run saves more than it costs", regret)
-    if not (values > 1e-12).any():
-        return NextRuns(runs, True, "no run could change the choice", regret)
+    if worth > 0 and worth * regret <= costs.min():
+        why = f"all that could be learned is worth {regret:.2g}, less than the cheapest run"
+        return NextRuns(runs, True, why, regret)
+    pays = (worth * values > costs) if worth > 0 else values > NOTHING
+    if not pays.any():
+        together = _set_that_pays(at_candidates, at_alternatives, costs, noise, worth)
+        if together is None:
+            why = "no run saves more than it costs" if worth else "no run could change the choice"
+            return NextRuns(runs, True, why, regret)
+        rows, value = together
+        told = tuple(sorted(runs, key=lambda each: each.row not in rows))
+        why = f"{len(rows)} runs together take {value:.2g} of the expected regret of {regret:.2g}"
+        return NextRuns(told, False, why, regret)
     best = runs[0]
     why = f"the best run takes {best.value:.2g} of the expected regret of {regret:.2g}"
     return NextRuns(runs, False, why, regret)
+
+
+def worth_of_result(at_less: Floats, at_full: Floats, cost: float) -> float:
+    """Units of cost that one unit of the result is worth at the real run.
+
+    Args:
+        at_less: draws of the best alternative with a part of the compute taken away, (worlds,).
+        at_full: the same with all of it.
+        cost: what was taken away.
+
+    Returns:
+        ``cost / (mean(at_less) - mean(at_full))``; infinite where more compute brings nothing.
+    """
+    gain = float(at_less.mean() - at_full.mean())
+    return cost / gain if gain > 0 else float("inf")
+
+
+def best_batch(
+    at_candidates: Floats,
+    at_alternatives: Floats,
+    costs: Floats,
+    *,
+    noise: float | Floats,
+    count: int,
+) -> list[int]:
+    """Rows of the best few runs to make at once: each is valued given that those before are made.
+
+    What a run will show is taken out of all draws (a normal update of their covariance), so two
+    runs that say the same are not both picked. Ends early where nothing is left to say.
+    """
+    logs = np.log(at_candidates) - np.log(at_candidates).mean(axis=0)
+    means = at_alternatives.mean(axis=0)
+    rest = at_alternatives - means
+    spread = np.broadcast_to(np.asarray(noise, dtype=np.float64), (logs.shape[1],))
+    chosen: list[int] = []
+    for _ in range(min(count, logs.shape[1])):
+        values = _values(logs, rest, means, spread)
+        values[chosen] = 0.0
+        best = int(np.argmax(values / costs))
+        if values[best] <= NOTHING:
+            break
+        chosen.append(best)
+        seen = logs[:, best]
+        variance = float((seen**2).mean())
+        # The Kalman gain on draws: with noise, part of what a run would show stays unknown.
+        kept = 1 - np.sqrt(spread[best] ** 2 / (variance + spread[best] ** 2))
+        rest = rest - np.outer(seen, kept * (seen @ rest) / (len(seen) * variance))
+        logs = logs - np.outer(seen, kept * (seen @ logs) / (len(seen) * variance))
+    return chosen
+
+
+def _set_that_pays(
+    at_candidates: Floats,
+    at_alternatives: Floats,
+    costs: Floats,
+    noise: float | Floats,
+    worth: float,
+) -> tuple[set[int], float] | None:
+    """The least set of cheap, telling runs that is worth its cost where no single run is."""
+    logs = np.log(at_candidates) - np.log(at_candidates).mean(axis=0)
+    rest = at_alternatives - at_alternatives.mean(axis=0)
+    # How much of the alternatives' differences each run would explain, for its cost.
+    best = int(at_alternatives.mean(axis=0).argmin())
+    gaps = rest - rest[:, [best]]
+    shown = (logs**2).mean(axis=0) + np.asarray(noise) ** 2
+    told = ((logs.T @ gaps / len(logs)) ** 2).max(axis=1) / shown
+    order = np.argsort(-told / costs)
+    size = 2
+    spread = float(np.median(np.asarray(noise)))
+    while size <= min(MOST_TOGETHER, len(order)):
+        rows = order[:size].tolist()
+        value = value_of_set(at_candidates, at_alternatives, rows, noise=spread)
+        cost = float(costs[rows].sum())
+        if value > NOTHING and (worth * value > cost if worth > 0 else True):
+            return set(rows), value
+        size *= 2
+    return None
 
 
 def decision_regret(at_alternatives: Floats) -> float:
@@ -115,11 +210,14 @@ def values_of_runs(
     (True, True)
     """
     logs = np.log(at_candidates)
-    logs = logs - logs.mean(axis=0)
     means = at_alternatives.mean(axis=0)
-    centred = at_alternatives - means
-    shown = np.sqrt((logs**2).mean(axis=0) + np.asarray(noise) ** 2)
-    slopes = (logs.T @ centred) / len(logs) / np.maximum(shown, 1e-300)[:, None]
+    return _values(logs - logs.mean(axis=0), at_alternatives - means, means, np.asarray(noise))
+
+
+def _values(logs: Floats, rest: Floats, means: Floats, noise: Floats) -> Floats:
+    """Knowledge gradients, shape (m,), from centred draws."""
+    shown = np.sqrt((logs**2).mean(axis=0) + noise**2)
+    slopes = (logs.T @ rest) / len(logs) / np.maximum(shown, 1e-300)[:, None]
     nodes = norm.ppf((np.arange(NODES) + 0.5) / NODES)
     now = means.min()
     values = [now - float((means + nodes[:, None] * slope).min(axis=1).mean()) for slope in slopes]

@@ -19,13 +19,12 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 from scipy.optimize import minimize
-from scipy.stats import qmc
 
 from leadsman.plan.decision.belief import Belief
-from leadsman.plan.decision.constraints import Constraint, feasible_or_explain
+from leadsman.plan.decision.constraints import Constraint
+from leadsman.plan.decision.net import apart, nets
 from leadsman.plan.decision.space import Floats, Space
 
-NET = 512
 SCREEN_WORLDS = slice(0, 256)
 WALK_WORLDS = slice(0, 1000)
 STARTS = 3
@@ -189,21 +188,21 @@ def optimise(
         BudgetError: no point is allowed; says which constraints are to blame.
     """
     problem = _Problem(space, belief, constraints, objective or Objective())
-    nets = _nets(space, constraints, seed)
+    started = nets(space, constraints, seed)
     places: list[tuple[dict[str, str], Floats]] = []
     optima: list[tuple[float, dict[str, str], Floats]] = []
-    for branch, net, least in nets:
+    for branch, net, least in started:
         allowed = net[least >= 0]
         if not len(allowed):
             continue
         screened = problem.value(space.frame(allowed, branch), SCREEN_WORLDS)
         order = np.argsort(screened)
         walked = [
-            problem.walk(allowed[k], branch, WALK_WORLDS) for k in _apart(allowed, order, STARTS)
+            problem.walk(allowed[k], branch, WALK_WORLDS) for k in apart(allowed, order, STARTS)
         ]
         place, value = min(walked, key=lambda pair: pair[1])
         optima.append((value, branch, place))
-        places += [(branch, allowed[k]) for k in order[: CANDIDATES // len(nets)]]
+        places += [(branch, allowed[k]) for k in order[: CANDIDATES // len(started)]]
     optima.sort(key=lambda each: each[0])
     final: list[tuple[float, dict[str, str], Floats]] = []
     for value, branch, place in optima:
@@ -218,34 +217,6 @@ def optimise(
             place, _ = problem.walk(start, branch, slice(world, world + 1))
             places.append((branch, place))
     return _decision(problem, final, places)
-
-
-def _nets(
-    space: Space, constraints: Sequence[Constraint], seed: int
-) -> list[tuple[dict[str, str], Floats, Floats]]:
-    """Branch, Sobol net with the corners of the cube, and least slack of its points."""
-    size = len(space.numeric)
-    net = qmc.Sobol(size, seed=seed).random(NET) if size else np.zeros((1, 0))
-    if 0 < size <= 10:
-        corners = np.array(list(itertools.product((0.0, 1.0), repeat=size)))
-        net = np.vstack([net, corners])
-    branches = space.branches()
-    frames = [space.frame(net, branch) for branch in branches]
-    least = feasible_or_explain(pl.concat(frames), constraints)
-    return [
-        (branch, net, least[k * len(net) : (k + 1) * len(net)]) for k, branch in enumerate(branches)
-    ]
-
-
-def _apart(places: Floats, order: np.ndarray[Any, Any], count: int) -> list[int]:
-    """The first few of an order that are not next to each other."""
-    kept: list[int] = []
-    for k in order:
-        if all(np.abs(places[k] - places[j]).max() > 0.15 for j in kept):
-            kept.append(int(k))
-        if len(kept) == count or not places.shape[1]:
-            break
-    return kept or [int(order[0])]
 
 
 def _rounded(

@@ -51,6 +51,7 @@ class SweepDesign:
         rule: ``top`` or ``resample``.
         effective_size: wanted effective sample size of a draw, in documents.
         proxy: ``ngram`` or ``neural``.
+        equal_compute: whether every amount is trained once more, on the same number of bytes.
         equal_bytes: training bytes in the view at equal compute; by default the smallest amount
             under ``ngram`` (counting a text twice teaches it nothing) and the largest under
             ``neural`` (where smaller ones are repeated).
@@ -70,6 +71,7 @@ class SweepDesign:
     rule: Rule = "top"
     effective_size: float | None = None
     proxy: ProxyName = "ngram"
+    equal_compute: bool = True
     equal_bytes: int | None = None
     held_out: float = 0.5
     held_out_bytes: int = 2_000_000
@@ -109,11 +111,16 @@ class SweepDesign:
         """In ascending order, each once."""
         return tuple(sorted(set(self.amounts)))
 
+    @property
+    def views(self) -> tuple[View, ...]:
+        """How amounts are compared."""
+        return get_args(View) if self.equal_compute else ("own size",)
+
     def arms(self) -> Iterator[Arm]:
         """Every proxy, amounts of one method and seed together and in ascending order."""
-        views = get_args(View)
+        seeds = range(self.seeds)
         return itertools.starmap(
-            Arm, itertools.product(self.all_methods, range(self.seeds), views, self.all_amounts)
+            Arm, itertools.product(self.all_methods, seeds, self.views, self.all_amounts)
         )
 
     def arm_key(self, arm: Arm, corpora: str) -> str:
@@ -124,7 +131,7 @@ class SweepDesign:
             corpora: fingerprints of pool, reference and held-out documents.
         """
         # Neither the other methods nor the number of seeds change an arm: both may grow later.
-        own = asdict(self) | {"methods": None, "seeds": None, "amounts": None}
+        own = asdict(self) | dict.fromkeys(("methods", "seeds", "amounts", "equal_compute"))
         if arm.view == "equal compute" and self.equal_bytes is None:
             own["amounts"] = self.all_amounts[0 if self.proxy == "ngram" else -1]
         text = json.dumps([own, asdict(arm), corpora], sort_keys=True)

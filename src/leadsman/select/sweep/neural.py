@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from leadsman.corpus import Corpus
-from leadsman.corpus.ngram_proxy import Floats, Mask, chosen_batches, sample_mask
+from leadsman.corpus.ngrams.proxy import Floats, Mask, chosen_batches, sample_mask
 from leadsman.errors import InputError, MissingExtraError
 from leadsman.runs import Mixture, Recipe
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 from leadsman.files import Directory
 from leadsman.humanize import count, megabytes
@@ -78,7 +78,7 @@ def write_page(report: SweepReport, out: str | Path) -> None:
         *(f"<li>{html.escape(finding)}</li>" for finding in report.findings),
         "</ul>",
     ]
-    for view in get_args(View):
+    for view in report.views:
         parts.append(f"<h2>{view.capitalize()}</h2><p>{explanation(report, view)}</p>")
         plot = figure(report, view).to_html(full_html=False, include_plotlyjs=False)
         parts += [plot, _table(report, view)]

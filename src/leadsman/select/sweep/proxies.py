@@ -1,4 +1,4 @@
-"""What a sweep trains: :class:`leadsman.corpus.ngram_proxy.NgramProxy`, or a neural one."""
+"""What a sweep trains: :class:`leadsman.corpus.ngrams.proxy.NgramProxy`, or a neural one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from leadsman.corpus.ngram_proxy import Floats, Mask
+from leadsman.corpus.ngrams.proxy import Floats, Mask
 
 
 class Proxy(Protocol):

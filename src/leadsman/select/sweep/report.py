@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -77,6 +77,11 @@ class SweepReport:
         """Plain values, ready for JSON."""
         return asdict(self)
 
+    @property
+    def views(self) -> tuple[View, ...]:
+        """How amounts were compared."""
+        return tuple(dict.fromkeys(cell.view for cell in self.cells))
+
     def cell(self, method: str, view: View, amount: float) -> Cell:
         """One of the cells."""
         return next(c for c in self.cells if (c.method, c.view, c.amount) == (method, view, amount))
@@ -97,7 +102,7 @@ def summarise(
         (view, method, amount): np.array(
             [results[Arm(method, seed, view, amount)]["nats"] for seed in range(design.seeds)]
         )
-        for view in get_args(View)
+        for view in design.views
         for method in design.all_methods
         for amount in design.all_amounts
     }

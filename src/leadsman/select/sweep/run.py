@@ -23,11 +23,11 @@ import numpy as np
 import numpy.typing as npt
 
 from leadsman.corpus import Corpus, decontaminate, deduplicate
-from leadsman.corpus.job import Job
-from leadsman.corpus.ngram_counts import hashed_counts, kl_divergence, source_counts
-from leadsman.corpus.ngram_proxy import Floats, Mask, NgramProxy, document_sizes
-from leadsman.corpus.split import split_target
-from leadsman.corpus.subset import publish, write_subset
+from leadsman.corpus.ngrams.counts import hashed_counts, kl_divergence, source_counts
+from leadsman.corpus.ngrams.proxy import Floats, Mask, NgramProxy, document_sizes
+from leadsman.corpus.shards.job import Job
+from leadsman.corpus.shards.split import split_target
+from leadsman.corpus.shards.subset import publish, write_subset
 from leadsman.engine import ThreadEngine
 from leadsman.errors import InputError
 from leadsman.files import Directory

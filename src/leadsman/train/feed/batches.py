@@ -32,6 +32,10 @@ class RecipeFeed(Protocol):
         """Sequences of a step (the first is 0), ``[sequences, length + 1]``."""
         ...
 
+    def sources_of(self, step: int) -> list[str]:
+        """The source of each sequence of a step."""
+        ...
+
     def epochs(self, steps: int) -> dict[str, float]:
         """Passes over each source after that many steps (tokens drawn / tokens there are)."""
         ...
@@ -77,9 +81,16 @@ class WindowFeed:
 
     def batch(self, step: int) -> NDArray[np.int64]:
         """Sequences of a step, ``[sequences, seq_len + 1]``."""
+        return self.order.sequences(*self._numbers(step))
+
+    def sources_of(self, step: int) -> list[str]:
+        """The source of each sequence of a step."""
+        return self.order.sources_of(*self._numbers(step))
+
+    def _numbers(self, step: int) -> tuple[int, int]:
+        """The first sequence of a step, and how many it has."""
         batches, seq_len = self.recipe.batches, self.recipe.shape.seq_len
-        first, count = batches.tokens_at(step) // seq_len, batches.batch_at(step) // seq_len
-        return self.order.sequences(first, count)
+        return batches.tokens_at(step) // seq_len, batches.batch_at(step) // seq_len
 
     def epochs(self, steps: int) -> dict[str, float]:
         """Passes over each source."""

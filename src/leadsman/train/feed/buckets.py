@@ -91,6 +91,11 @@ class BucketFeed:
             ]
         )
 
+    def sources_of(self, step: int) -> list[str]:
+        """The source of each sequence of a step."""
+        self._extend(step + 1)
+        return [self.names[choice] for choice in self._choices[step]]
+
     def epochs(self, steps: int) -> dict[str, float]:
         """Passes over each source: tokens drawn over tokens there are."""
         drawn = self._tokens_drawn(steps)

@@ -71,6 +71,11 @@ class Feed:
         ]
         return np.stack(rows)
 
+    def sources_of(self, start: int, count: int) -> list[str]:
+        """The source of each of these sequences."""
+        self._extend(start + count)
+        return [self.names[choice] for choice in self._choices[start : start + count]]
+
     def epochs(self, sequences: int) -> dict[str, float]:
         """Passes over each source after that many sequences (tokens drawn / tokens there are)."""
         self._extend(sequences)

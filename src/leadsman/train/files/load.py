@@ -13,8 +13,10 @@ from leadsman.corpus import read_source
 from leadsman.errors import InputError
 from leadsman.runs import Mixture, ModelShape, Packing, Recipe, Schedule
 from leadsman.strict_yaml import load_yaml
+from leadsman.train.build import chosen_optimizer, run_methods
 from leadsman.train.defaults import WARMUP_TOKENS, default_recipe, shape_of_width
 from leadsman.train.feed import data_id
+from leadsman.train.files.note import noted
 from leadsman.train.files.schema import DataFile, LadderFile, RecipeFile, ScheduleFile
 from leadsman.train.ladder import TrunkJob, plan_trunks
 from leadsman.train.schedule import rewarmed
@@ -49,13 +51,23 @@ class Design:
         return plan_trunks(self.recipes, **self.fields)
 
 
-def load_recipe_file(path: Path) -> Design:
+def load_recipe_file(path: Path, *, note: bool = False) -> Design:
     """Read a recipe file, tokenise what is not yet, and lay out its one run.
+
+    Args:
+        path: of the file.
+        note: write a failed run into the ledger if the file's values cannot be a run.
 
     Raises:
         InputError: the file, a source or a value in it cannot be; file and field are named.
+        MethodError: an option of an optimizer or a method is out of bounds.
     """
     file = load_yaml(path, RecipeFile)
+    with noted(file, path, role="run", wanted=note):
+        return _run(file, path)
+
+
+def _run(file: RecipeFile, path: Path) -> Design:
     data = _prepare(file, path)
     model = file.model.model_dump(exclude_none=True, exclude={"width"})
     if "heads" in model:
@@ -67,13 +79,17 @@ def load_recipe_file(path: Path) -> Design:
     return data.design([recipe], file, path, role="run", models=str(data.out / "models"))
 
 
-def load_ladder_file(path: Path) -> Design:
+def load_ladder_file(path: Path, *, note: bool = False) -> Design:
     """Read a ladder file, tokenise what is not yet, and lay out its runs.
 
-    Raises:
-        InputError: the file, a source or a value in it cannot be; file and field are named.
+    Arguments and errors are those of :func:`load_recipe_file`.
     """
     file = load_yaml(path, LadderFile)
+    with noted(file, path, role="proxy", wanted=note):
+        return _ladder(file, path)
+
+
+def _ladder(file: LadderFile, path: Path) -> Design:
     data = _prepare(file, path)
     mixtures = [Mixture(name, weights) for name, weights in file.mixtures.items()]
     lrs: list[float | None] = [*file.lrs] or [None]
@@ -167,9 +183,19 @@ def _recipe(
     seed: int,
 ) -> Recipe:
     base = default_recipe(
-        shape, mixture, data_id(data.sources), tokens, seed=seed, precision=common.get("precision")
+        shape,
+        mixture,
+        data_id(data.sources),
+        tokens,
+        seed=seed,
+        precision=common.get("precision"),
+        schedule=common["schedule"],
+        batch_tokens=common.get("batch_tokens"),
     )
-    return replace(base, lr=base.lr if lr is None else lr, **common)
+    recipe = replace(base, lr=base.lr if lr is None else lr, **common)
+    chosen_optimizer(recipe)
+    run_methods(recipe)
+    return recipe
 
 
 def _prepare(file: DataFile, path: Path) -> _Data:

@@ -10,7 +10,13 @@ import polars as pl
 
 from leadsman.runs import Ledger, Recipe, Run, RunStatus
 from leadsman.train.ladder.job import TrunkJob
-from leadsman.train.provenance import device_name, now, peak_memory_bytes, versions
+from leadsman.train.provenance import (
+    device_name,
+    energy_joules,
+    now,
+    peak_memory_bytes,
+    written_with,
+)
 from leadsman.train.tokens import TokenSet
 
 if TYPE_CHECKING:
@@ -67,6 +73,7 @@ class Recorder:
         seconds = trainer.seconds / len(trainer.curves)
         feed = trainer.feeds[number]
         settings = {f"unused.{name}": share for name, share in feed.unused().items()}
+        settings["energy_joules"] = energy_joules(seconds, device=device, threads=self.job.threads)
         flops = trainer.train_flops(recipe, number)
         if flops != recipe.flops:
             settings["flops"] = flops
@@ -82,7 +89,7 @@ class Recorder:
             tokens_per_second=recipe.trained_tokens / seconds,
             peak_memory_bytes=peak_memory_bytes(device),
             device=device_name(device),
-            versions=versions(),
+            versions=written_with(),
             created=now(),
         )
         self.ledger.add(run, curve=trainer.curves[number].frame())
@@ -105,7 +112,7 @@ class Recorder:
                 status=status,
                 reason=reason,
                 role=self.job.role,
-                versions=versions(),
+                versions=written_with(),
                 created=now(),
             )
             self.ledger.add(run, curve=curve)

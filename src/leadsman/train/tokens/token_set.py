@@ -84,7 +84,11 @@ class TokenSet:
         return self.manifest.tokens
 
     def read(self, start: int, count: int) -> NDArray[np.int64]:
-        """Ids ``start`` to ``start + count``, across shard ends; fewer at the end of the set."""
+        """Ids ``start`` to ``start + count``, across shard ends; fewer at the end of the set.
+
+        Raises:
+            InputError: an id is outside the vocabulary.
+        """
         parts = []
         stop = min(start + count, len(self))
         shard = int(np.searchsorted(self._starts, start, side="right")) - 1
@@ -93,7 +97,14 @@ class TokenSet:
             first = int(self._starts[shard])
             parts.append(self._shards[shard][start - first : end - first])
             start, shard = end, shard + 1
-        return np.concatenate(parts).astype(np.int64) if parts else np.empty(0, np.int64)
+        ids = np.concatenate(parts).astype(np.int64) if parts else np.empty(0, np.int64)
+        if len(ids) and ids.max() >= self.manifest.vocab_size:
+            raise InputError(
+                f"holds id {ids.max()}, outside its vocabulary of {self.manifest.vocab_size}; "
+                f"delete the directory and tokenise again",
+                file=self.path,
+            )
+        return ids
 
     @cached_property
     def document_ends(self) -> NDArray[np.int64]:

@@ -1,0 +1,1 @@
+"""What goes because something else has it: copies, paragraphs, meaning, evaluation text."""

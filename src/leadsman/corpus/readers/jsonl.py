@@ -1,0 +1,229 @@
+"""JSON lines to Arrow batches: whole blocks at C speed, a bad block line by line.
+
+One line is one object: ``text`` is required, ``id`` and ``source`` are optional, other fields
+are kept if they are asked for. A line that cannot be used goes to quarantine with its number.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.json as pj
+
+from leadsman.corpus.readers.rejects import Rejects
+from leadsman.errors import InputError
+
+BLOCK_BYTES = 4 << 20
+
+
+@dataclass(frozen=True)
+class Block:
+    """Whole lines of a file.
+
+    Attributes:
+        data: the lines, the last one perhaps without its newline.
+        first_line: 1-based number of the first.
+        newlines: how many there are.
+    """
+
+    data: bytes
+    first_line: int
+    newlines: int
+
+
+@dataclass(frozen=True)
+class JsonLines:
+    """How to read one file of JSON lines.
+
+    Attributes:
+        file: name of the file, for messages.
+        stem: what ids that are made begin with.
+        source: name for rows without a ``source``; if ``override``, for all rows.
+        override: whether ``source`` wins over the rows' own.
+        metadata: other fields to keep, as text.
+        max_document_bytes: a longer line is quarantined without being held in memory.
+    """
+
+    file: str
+    stem: str
+    source: str
+    override: bool = False
+    metadata: tuple[str, ...] = ()
+    max_document_bytes: int = 256 << 20
+
+    def batches(self, stream: Any, rejects: Rejects, *, workers: int) -> Iterator[pa.RecordBatch]:
+        """Read a binary stream.
+
+        Args:
+            stream: has ``read(bytes)``; damage raises ``OSError`` or ``EOFError``.
+            rejects: where bad lines go.
+            workers: blocks parsed at once.
+
+        Raises:
+            InputError: the first line is not a JSON object: this is no file of JSON lines.
+        """
+        schema: pa.Schema | None = None
+        pending: deque[tuple[Block, Future[pa.RecordBatch | None]]] = deque()
+        with ThreadPoolExecutor(workers) as pool:
+            for block in self._blocks(stream, rejects):
+                schema = schema or self._probe(block)
+                pending.append((block, pool.submit(self._parse, block, schema)))
+                if len(pending) > workers:
+                    yield from self._finish(*pending.popleft(), rejects)
+            while pending:
+                yield from self._finish(*pending.popleft(), rejects)
+
+    def _blocks(self, stream: Any, rejects: Rejects) -> Iterator[Block]:
+        line, carried, held, skipping = 1, [b""], 0, False
+        while True:
+            try:
+                chunk = bytes(stream.read(BLOCK_BYTES))
+            except (OSError, EOFError) as error:
+                rejects.add(self.file, 0, f"damaged after line {line - 1}: {error}")
+                chunk, carried = b"", []
+            if not chunk:
+                break
+            if skipping:
+                _, newline, chunk = chunk.partition(b"\n")
+                if not newline:
+                    continue
+                skipping, line = False, line + 1
+            end = chunk.rfind(b"\n") + 1
+            if end:
+                data = b"".join([*carried, chunk[:end]])
+                newlines = data.count(b"\n")
+                yield Block(data, line, newlines)
+                line += newlines
+                carried, held = [], 0
+            carried.append(chunk[end:])
+            held += len(chunk) - end
+            if held > self.max_document_bytes:
+                reason = f"longer than max_document_bytes ({self.max_document_bytes})"
+                rejects.add(self.file, line, reason, carried[0][:1000])
+                carried, held, skipping = [], 0, True
+        if data := b"".join(carried):
+            yield Block(data, line, data.count(b"\n"))
+
+    def _probe(self, block: Block) -> pa.Schema:
+        """The Arrow type of each field wanted, from the first line that holds anything."""
+        for number, line in enumerate(block.data.split(b"\n"), block.first_line):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                raise InputError(
+                    f"not JSON: {error}; a file of JSON lines has one object a line",
+                    file=self.file,
+                    line=number,
+                ) from error
+            if not isinstance(row, dict):
+                raise InputError(
+                    f"a JSON {type(row).__name__}, expected an object with 'text'",
+                    file=self.file,
+                    line=number,
+                )
+            return self._schema(pa.int64() if type(row.get("id")) is int else pa.string())
+        return self._schema(pa.string())
+
+    def _schema(self, id_type: pa.DataType) -> pa.Schema:
+        fields = [("id", id_type), ("text", pa.large_string()), ("source", pa.string())]
+        return pa.schema([*fields, *((name, pa.string()) for name in self.metadata)])
+
+    def _parse(self, block: Block, schema: pa.Schema) -> pa.RecordBatch | None:
+        """The block as one batch, or ``None`` if any line needs a closer look."""
+        try:
+            table = pj.read_json(
+                pa.BufferReader(block.data),
+                read_options=pj.ReadOptions(use_threads=False, block_size=len(block.data) + 1),
+                parse_options=pj.ParseOptions(
+                    explicit_schema=schema, unexpected_field_behavior="ignore"
+                ),
+            )
+            table.validate(full=True)
+        except (pa.ArrowException, OSError):
+            return None
+        lines = block.newlines + (not block.data.endswith(b"\n"))
+        if table.num_rows != lines or table["text"].null_count:
+            return None
+        columns = {name: _one_chunk(table[name]) for name in table.column_names}
+        return self._batch(columns, range(block.first_line, block.first_line + lines))
+
+    def _finish(
+        self, block: Block, parsed: Future[pa.RecordBatch | None], rejects: Rejects
+    ) -> Iterator[pa.RecordBatch]:
+        batch = parsed.result()
+        if batch is not None:
+            last = block.first_line + batch.num_rows
+            yield from rejects.unique(batch, range(block.first_line, last), self.file)
+            return
+        rows: dict[str, list[Any]] = {"id": [], "text": [], "source": []}
+        rows |= {name: [] for name in self.metadata}
+        numbers = []
+        for number, line in enumerate(block.data.split(b"\n"), block.first_line):
+            if not line.strip():
+                continue
+            row = _row(line)
+            if isinstance(row, str):
+                rejects.add(self.file, number, row, line)
+                continue
+            numbers.append(number)
+            for name, values in rows.items():
+                values.append(row.get(name) if name == "text" else _as_text(row.get(name)))
+        if numbers:
+            kinds = {"text": pa.large_string()}
+            columns = {
+                name: pa.array(values, kinds.get(name, pa.string()))
+                for name, values in rows.items()
+            }
+            yield from rejects.unique(self._batch(columns, numbers), numbers, self.file)
+
+    def _batch(self, columns: dict[str, Any], numbers: Sequence[int]) -> pa.RecordBatch:
+        ids = columns["id"].cast(pa.string())
+        if ids.null_count:
+            given = ids.to_pylist()
+            ids = pa.array(
+                [own or f"{self.stem}:{number}" for own, number in zip(given, numbers)], pa.string()
+            )
+        own_source = columns["source"].fill_null(self.source)
+        if self.override:
+            own_source = pa.array([self.source] * len(ids), pa.string())
+        arrays = {"id": ids, "text": columns["text"], "source": own_source}
+        arrays |= {name: columns[name] for name in self.metadata}
+        return pa.RecordBatch.from_arrays(list(arrays.values()), names=list(arrays))
+
+
+def _row(line: bytes) -> dict[str, Any] | str:
+    """The line's object, or what is wrong with it."""
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        return f"not JSON: {error}"
+    if not isinstance(row, dict):
+        return f"a JSON {type(row).__name__}, expected an object with 'text'"
+    text = row.get("text")
+    if not isinstance(text, str):
+        found = "no 'text'" if text is None else f"'text' is {type(text).__name__}"
+        return f"{found}, expected a string"
+    try:
+        text.encode()
+        json.dumps(row, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        return f"not Unicode: {error.reason}"
+    return row
+
+
+def _as_text(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _one_chunk(column: pa.ChunkedArray) -> pa.Array:
+    return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)

@@ -1,0 +1,1 @@
+"""Corpora on disk: written all or nothing, in restartable jobs."""

@@ -1,0 +1,1 @@
+"""Documents as vectors, and loops over vectors."""

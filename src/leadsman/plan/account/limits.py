@@ -1,0 +1,93 @@
+"""What a plan must respect, in words, and what holds it back; passes over its text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from leadsman.humanize import count
+from leadsman.plan.designed import Designed
+from leadsman.plan.memory import estimate_memory
+from leadsman.plan.settings.settle import Settled
+from leadsman.plan.soundings import SEQ_LEN, epochs_of, memory_limit, memory_setting_of
+from leadsman.plan.sources import EPOCHS
+from leadsman.runs import Recipe
+from leadsman.train.defaults import shape_of_width
+
+NEAR = 0.95
+"""Use of a limit from which it is said to hold the plan back."""
+
+
+def epochs_of_plan(found: Designed, recipe: Recipe) -> list[dict[str, Any]]:
+    """Passes over each token set, at its full size and over what is readable here."""
+    full, sets = found.tokens["full"], found.tokens["sets"]
+    rows = []
+    for name, epochs in epochs_of(recipe.mixture, recipe.tokens, full).items():
+        share = recipe.mixture.weights[name]
+        row = {
+            "source": name,
+            "share": share,
+            "tokens": share * recipe.tokens,
+            "full_tokens": full[name],
+            "epochs": epochs,
+            "readable_epochs": share * recipe.tokens / sets[name]["tokens"],
+        }
+        if epochs > EPOCHS:
+            row["warning"] = (
+                f"{epochs:.3g} passes over {name}: beyond about {EPOCHS:g}, text that comes again "
+                f"is worth less than the forecast knows; decision.max_epochs sets a limit"
+            )
+        rows.append(row)
+    return rows
+
+
+def constraints_of(found: Designed, recipe: Recipe, settled: Settled) -> list[dict[str, Any]]:
+    """Each limit in a sentence, and whether it holds the plan back."""
+    project = found.project
+    budget, decision = project.budget, project.decision
+    wider = shape_of_width(
+        recipe.shape.width + 8, vocab_size=recipe.shape.vocab_size, seq_len=SEQ_LEN
+    )
+    spent = budget.total_flops - settled.budget_flops
+    text = f"Budget: {budget.total_flops:.3g} FLOPs"
+    text += f", of which data takes {spent:.3g}" if spent else ""
+    rows: list[dict[str, Any]] = [{"name": "budget", "text": text, "binding": True}]
+    if budget.deadline_hours is not None and budget.flops_rate is not None:
+        limit = 3600 * budget.deadline_hours * budget.flops_rate
+        rows.append(
+            {
+                "name": "deadline",
+                "text": f"Deadline: {budget.deadline_hours:g} hours, {limit:.3g} FLOPs",
+                "binding": budget.total_flops >= NEAR * limit,
+            }
+        )
+    if budget.max_params is not None:
+        rows.append(
+            {
+                "name": "max_params",
+                "text": f"Served size: at most {count(budget.max_params)} parameters",
+                "binding": wider.non_embedding_params > budget.max_params,
+            }
+        )
+    memory = memory_limit(project)
+    if memory is not None:
+        need = estimate_memory(memory_setting_of(wider)).total
+        rows.append(
+            {
+                "name": "memory",
+                "text": f"Memory: {memory / 1e9:.3g} GB a device",
+                "binding": need > memory,
+            }
+        )
+    if decision.max_epochs is not None:
+        most = max(epochs_of(recipe.mixture, recipe.tokens, found.tokens["full"]).values())
+        rows.append(
+            {
+                "name": "max_epochs",
+                "text": f"Data: at most {decision.max_epochs:g} passes over each source",
+                "binding": most >= NEAR * decision.max_epochs,
+            }
+        )
+    if decision.exclude_licences:
+        tags = ", ".join(decision.exclude_licences)
+        rows.append({"name": "licences", "text": f"No source under {tags}", "binding": False})
+    return rows

@@ -1,0 +1,107 @@
+"""What the setting runs say: the effect of each value tried, what was kept untried, what to buy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from leadsman.plan.decision import BeliefOfRuns
+from leadsman.plan.designed import Designed
+from leadsman.plan.project import Project
+from leadsman.plan.settings.axes import ADD, NONE, Axes
+from leadsman.plan.settings.settle import Settled
+from leadsman.runs import Recipe
+
+UNTRIED = {
+    "optimizer": "name optimizers in vary.optimizer to try them",
+    "precision": "name precisions in vary.precision to try them",
+    "method": "name training methods, growth among them, in vary.methods to try them",
+    "keep": "give rates in vary.keep to try them",
+    "lr": "give rates in vary.lr to try them",
+    "batch_tokens": "give sizes in vary.batch_tokens to try them",
+}
+FRESH = (
+    "plan trains from fresh weights; `leadsman decide` weighs adapting a given model where a table "
+    "has runs of both"
+)
+
+
+def settings_tried(
+    found: Designed, axes: Axes, belief: BeliefOfRuns, recipe: Recipe
+) -> list[dict[str, Any]]:
+    """For each value tried: its effect on the result at the planned size and length.
+
+    Effects are ratios less one (-0.02 is two per cent better), median and 80 % interval, against
+    the reference with all else as planned.
+    """
+    planned = axes.row(recipe)
+    rows = []
+    for axis in dict.fromkeys(each.axis for each in axes.departures):
+        reference = axes.reference.get(axis, 0.0)
+        values = [each.value for each in axes.departures if each.axis == axis]
+        if planned[axis] not in [reference, *values]:
+            values.append(planned[axis])
+        points = pl.DataFrame([planned | {axis: value} for value in [reference, *values]])
+        logs = belief.effect(points)
+        for place, value in enumerate(values, start=1):
+            low, middle, high = np.expm1(np.quantile(logs[:, place] - logs[:, 0], [0.1, 0.5, 0.9]))
+            rows.append(
+                {
+                    "axis": axis,
+                    "value": value,
+                    "reference": reference,
+                    "chosen": planned[axis] == value,
+                    "tried": any(each.axis == axis and each.value == value
+                                 for each in axes.departures),
+                    "effect": float(middle),
+                    "low": float(low),
+                    "high": float(high),
+                }
+            )  # fmt: skip
+    return rows
+
+
+def settings_kept(found: Designed, axes: Axes) -> list[dict[str, Any]]:
+    """Settings that were not measured, where they were kept, and why."""
+    measured = {each.axis for each in axes.departures}
+    wanted = {each.axis for each in found.axes.departures}
+    rows = []
+    for axis, hint in UNTRIED.items():
+        if axis in measured or (axis == "keep" and "selected" not in axes.references):
+            continue
+        why = "none of its runs was made or finished" if axis in wanted else hint
+        rows.append({"axis": axis, "kept": axes.reference[axis], "why": f"not measured; {why}"})
+    if not axes.additions:
+        why = "no share was moved to single sources (vary.added_share, vary.share)"
+        rows.append(
+            {"axis": "mixture weights", "kept": "as sounded", "why": f"not measured; {why}"}
+        )
+    rows.append({"axis": "adapt or pretrain", "kept": "pretrain", "why": f"not measured; {FRESH}"})
+    return [row | {"kept": "no method" if row["kept"] == NONE else row["kept"]} for row in rows]
+
+
+def purchases_of(
+    project: Project, axes: Axes, settled: Settled, full: Mapping[str, float]
+) -> list[dict[str, Any]]:
+    """Each source with a price: what it is worth to the result, and whether it is bought."""
+    purchase = settled.purchase
+    rows = []
+    for source in project.priced:
+        tried = purchase is not None and source.name in axes.additions
+        rows.append(
+            {
+                "source": source.name,
+                "price": source.price.value if source.price else 0.0,
+                "currency": source.price.currency if source.price else None,
+                "bytes": source.declared_bytes,
+                "tokens": full.get(source.name),
+                "licence": source.licence,
+                "worth": purchase.worth[source.name] if purchase and tried else None,
+                "bought": bool(purchase and source.name in purchase.bought),
+                "share": settled.row.get(ADD + source.name, 0.0),
+            }
+        )
+    return rows

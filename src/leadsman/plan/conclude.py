@@ -1,0 +1,144 @@
+"""From finished soundings to the decision, with everything a person wants to know of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from leadsman.errors import DesignError
+from leadsman.plan import data
+from leadsman.plan.account import account
+from leadsman.plan.account.levels import stored_draws
+from leadsman.plan.decide import decide
+from leadsman.plan.decision import BeliefOfRuns, Objective
+from leadsman.plan.designed import Designed
+from leadsman.plan.plan import Plan
+from leadsman.plan.settings.axes import Axes
+from leadsman.plan.settings.believe import belief_of_soundings
+from leadsman.plan.settings.settle import Settled, settle
+from leadsman.plan.workspace import Workspace
+from leadsman.runs import Recipe, Run
+
+Y = f"bpb.{data.HELD_OUT}"
+DRAWS = 4000
+CURVE_POINTS = 40
+LEAST_RUNS = 5
+
+
+def first_choice(found: Designed, runs: Sequence[Run]) -> Recipe:
+    """The best option by the ladder alone."""
+    table = _table(found, runs)
+    options = found.options()
+    axes = found.axes.measured(table)
+    belief = belief_of_soundings(table, options, axes, y=Y, seed=found.project.seed)
+    means = belief.draws(axes.points(options)).mean(axis=0)
+    return options[int(means.argmin())]
+
+
+def conclude(found: Designed, runs: Sequence[Run], workspace: Workspace) -> dict[str, Any]:
+    """The plan and the curves of its forecast, ready for JSON; draws go into the workspace.
+
+    Raises:
+        DesignError: the soundings cannot carry a forecast.
+        BudgetError: limits leave no choice.
+    """
+    project = found.project
+    table = _table(found, runs)
+    axes = found.axes.measured(table)
+    options = found.options()
+    belief = belief_of_soundings(table, options, axes, y=Y, seed=project.seed)
+    base = _base(found, axes, runs, belief, options)
+    settled = settle(project, axes, belief, options, base=base, full=found.tokens["full"])
+    options += _settled_options(found, axes, settled, base)
+    plan = decide(
+        options,
+        lambda points: belief.forecast(points, draws=DRAWS, seed=project.seed),
+        objective=Objective(project.decision.objective, project.decision.quantile),
+        belief=belief,
+        columns=axes.points,
+        label=axes.label,
+        budget_flops=project.budget.total_flops,
+        sounding_flops=float(sum(run.recipe.flops for run in runs if run.recipe is not None)),
+        fitted_on=table["id"].to_list(),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    details = account(found, axes, plan, options, belief, runs, settled)
+    workspace.files.write_frame(
+        "plan_draws.parquet", stored_draws(project, options, axes, belief, settled)
+    )
+    plan = replace(plan, details=details)
+    return {"plan": plan.to_dict(), "curves": _curves(plan, found, axes, belief)}
+
+
+def _table(found: Designed, runs: Sequence[Run]) -> pl.DataFrame:
+    table = found.axes.table(runs, Y)
+    if len(table) < len(found.mixtures) * LEAST_RUNS:
+        raise DesignError(
+            f"only {len(table)} soundings finished, too few for a forecast of "
+            f"{len(found.mixtures)} mixtures; see `leadsman runs ls` for why the others failed"
+        )
+    return table
+
+
+def _base(
+    found: Designed,
+    axes: Axes,
+    runs: Sequence[Run],
+    belief: BeliefOfRuns,
+    options: Sequence[Recipe],
+) -> str:
+    """The mixture that settings were tried on; the best one if none were."""
+    recipes = [run.recipe for run in runs if run.recipe is not None]
+    departed = [each for each in recipes if axes.departed(each)]
+    if departed:
+        return str(axes.row(departed[0])["mixture"])
+    return options[int(belief.draws(axes.points(options)).mean(axis=0).argmin())].mixture.name
+
+
+def _settled_options(found: Designed, axes: Axes, settled: Settled, base: str) -> list[Recipe]:
+    """Every size at the settings that were found best."""
+    if not settled.row:
+        return []
+    mixture = axes.references[base]
+    plain = found.options([mixture], settled.budget_flops)
+    return [axes.moved(recipe, settled.row) for recipe in plain]
+
+
+def _curves(plan: Plan, found: Designed, axes: Axes, belief: BeliefOfRuns) -> list[dict[str, Any]]:
+    """The forecast for the chosen shape over compute, from the soundings to the budget."""
+    shape = plan.chosen.recipe.shape
+    least = min(recipe.flops for recipe in found.ladder)
+    flops = np.geomspace(least, plan.budget_flops, CURVE_POINTS)
+    plain = [replace(found.ladder[0], mixture=mixture) for mixture in found.mixtures]
+    series = {mixture.name: axes.row(recipe) for mixture, recipe in zip(found.mixtures, plain)}
+    if axes.departed(plan.chosen.recipe):
+        series[axes.label(plan.chosen.recipe)] = axes.row(plan.chosen.recipe)
+    scale = {
+        "params": [float(shape.non_embedding_params)] * CURVE_POINTS,
+        "tokens": flops / shape.train_flops_per_token,
+        "flops": flops,
+    }
+    points = pl.concat(
+        pl.DataFrame(scale | {k: [v] * CURVE_POINTS for k, v in row.items() if k not in scale})
+        for row in series.values()
+    )
+    forecast = belief.forecast(points, draws=DRAWS, seed=found.project.seed)
+    bounds = {str(level): forecast.interval(level).tolist() for level in (0.5, 0.8, 0.95)}
+    median = forecast.quantile(0.5).tolist()
+    curves = []
+    for position, name in enumerate(series):
+        rows = slice(position * CURVE_POINTS, (position + 1) * CURVE_POINTS)
+        curves.append(
+            {
+                "mixture": name,
+                "flops": flops.tolist(),
+                "median": median[rows],
+                "intervals": {level: each[rows] for level, each in bounds.items()},
+            }
+        )
+    return curves

@@ -1,0 +1,133 @@
+"""How settings beside scale move a result: a quadratic on the log result, learned from runs.
+
+    log y = law(scale) + w . phi(z),    w ~ N(0, 1 / lambda)
+
+with ``z`` the settings (log where the space is log) and ``phi`` their linear terms, squares,
+products, and products with log params and log tokens. ``z`` is zero at the median of the runs:
+where most runs hold a setting at one value and a few depart from it, these few alone tell its
+effect, and a misfit of the law cannot pass for one. Its product with scale is zero at the scale of
+the runs that depart, so what is measured at one size is carried to others as it is, with a spread
+that grows. Noise and ``lambda`` maximise the evidence (MacKay 1992; scikit-learn's BayesianRidge),
+so settings that a few runs hardly tell apart keep wide, small effects. A setting that never varies
+in the runs has no effect that could be known: it is held at the runs' value.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+from sklearn.linear_model import BayesianRidge
+
+from leadsman.plan.decision.space import Floats, Space
+
+FLAT = 1e-9
+
+
+class SettingsEffect:
+    """The effect of every setting of a space that the runs vary.
+
+    Args:
+        space: says which settings there are and on which scale.
+        skip: columns that laws or series answer for.
+
+    Attributes:
+        constant: value at which a setting must be held because no run varies it.
+        prior_sd: spread of one coefficient before the runs: how large effects are here.
+    """
+
+    prior_sd = 0.0
+
+    def __init__(self, space: Space, *, skip: Sequence[str]) -> None:
+        self._space, self._skip = space, set(skip)
+        self.constant: dict[str, float] = {}
+        self._numbers: list[str] = []
+        self._names: dict[str, list[str]] = {}
+
+    @property
+    def varies(self) -> bool:
+        """Whether there is any effect."""
+        return bool(self._numbers or self._names)
+
+    def fit(
+        self, runs: pl.DataFrame, residual: Floats, *, worlds: int, rng: np.random.Generator
+    ) -> None:
+        """Learn from log results less the law's, shape (n,)."""
+        self._worlds = worlds
+        self._choose(runs)
+        self._place(runs)
+        if not self.varies:
+            return
+        ridge = BayesianRidge(fit_intercept=False, max_iter=100)
+        ridge.fit(self._features(runs), residual - residual.mean())
+        self._coefficients = ridge.coef_
+        self.prior_sd = float(1 / np.sqrt(ridge.lambda_))
+        root = np.linalg.cholesky(ridge.sigma_ + 1e-15 * np.eye(len(ridge.coef_)))
+        self._draws = ridge.coef_ + rng.standard_normal((worlds, len(root))) @ root.T
+
+    def mean(self, points: pl.DataFrame) -> Floats:
+        """Expected effect on the log result, shape (n,)."""
+        if not self.varies:
+            return np.zeros(len(points))
+        return np.asarray(self._features(points) @ self._coefficients)
+
+    def draws(self, points: pl.DataFrame, pick: slice) -> Floats:
+        """Draws of the effect, shape (worlds, n)."""
+        if not self.varies:
+            return np.zeros((len(range(*pick.indices(self._worlds))), len(points)))
+        return np.asarray(self._draws[pick] @ self._features(points).T)
+
+    def _choose(self, runs: pl.DataFrame) -> None:
+        self._numbers, self._names, self.constant = [], {}, {}
+        for name, dimension in self._space.dimensions.items():
+            if name in self._skip or name not in runs.columns:
+                continue
+            if dimension.choices is not None:
+                seen = set(runs[name].to_list())
+                known = [each for each in dimension.choices if each in seen]
+                if len(known) > 1:
+                    self._names[name] = known
+            elif np.ptp(self._scaled(name, runs)) > FLAT:
+                self._numbers.append(name)
+            else:
+                self.constant[name] = float(runs[name][0])
+
+    def _place(self, runs: pl.DataFrame) -> None:
+        self._centre, self._width, self._at = {}, {}, {}
+        self._scale_columns = [name for name in ("params", "tokens") if name in runs.columns]
+        logs = {name: np.log(runs[name].to_numpy().astype(float)) for name in self._scale_columns}
+        self._scale_width = {name: float(each.std()) or 1.0 for name, each in logs.items()}
+        for name in self._numbers:
+            scaled = self._scaled(name, runs)
+            self._centre[name] = float(np.median(scaled))
+            departs = np.abs(scaled - self._centre[name]) > FLAT
+            self._width[name] = float(np.sqrt(((scaled - self._centre[name])[departs] ** 2).mean()))
+            self._at[name] = {key: float(each[departs].mean()) for key, each in logs.items()}
+        if self.varies:
+            self._features_mean: Floats | float = 0.0
+            self._features_mean = self._features(runs).mean(axis=0)
+
+    def _scaled(self, name: str, points: pl.DataFrame) -> Floats:
+        values = points[name].to_numpy().astype(np.float64)
+        dimension = self._space.dimensions[name]
+        return np.log(values) if dimension.scale == "log" else values
+
+    def _features(self, points: pl.DataFrame) -> Floats:
+        linear = {
+            name: (self._scaled(name, points) - self._centre[name]) / self._width[name]
+            for name in self._numbers
+        }
+        logs = {name: np.log(points[name].to_numpy().astype(float)) for name in self._scale_columns}
+        columns = [*linear.values(), *(each**2 for each in linear.values())]
+        columns += [a * b for a, b in itertools.combinations(linear.values(), 2)]
+        columns += [
+            each * (log - self._at[name][key]) / self._scale_width[key]
+            for name, each in linear.items()
+            for key, log in logs.items()
+        ]
+        for name, known in self._names.items():
+            values = points[name].to_numpy()
+            columns += [(values == each).astype(np.float64) for each in known]
+        return np.stack(columns, axis=1) - self._features_mean

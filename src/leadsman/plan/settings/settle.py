@@ -1,0 +1,222 @@
+"""The settings of the big run: an optimum over all that was tried, and which data to buy.
+
+The space is size, tokens and every setting the small runs vary, for one mixture; limits are the
+budget (training, serving and data together), passes over each source, and half of the tokens as the
+most that may be moved to single sources, as far as they were tried. The optimiser
+(:mod:`leadsman.plan.decision.optimise`) walks it over the joint draws. What it finds for the
+settings is then weighed at every size that can be built, beside the reference settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import polars as pl
+
+from leadsman.errors import BudgetError
+from leadsman.plan.decision import BeliefOfRuns, Constraint, Dimension, Objective, Space, optimise
+from leadsman.plan.decision.purchase import Offer, Purchase, choose_purchases
+from leadsman.plan.decision.space import Floats
+from leadsman.plan.project import Project
+from leadsman.plan.settings.axes import ADD, NAMES, NUMBERS, SELECTED, Axes, Row
+from leadsman.plan.soundings import serve_flops
+from leadsman.plan.sources import EPOCHS, compute_left, money_for_data
+from leadsman.runs import Recipe
+from leadsman.train.cost import LEAST_TOKENS
+
+MOST_ADDED = 0.5
+LEAST_ADDED = 0.01
+"""A smaller share of one source is none: no small run tells the two apart."""
+LISTED_SETS = 3
+MARGIN = 1.02
+
+
+@dataclass(frozen=True)
+class Settled:
+    """Settings for the big run.
+
+    Attributes:
+        row: value of each axis; empty where the reference is best or nothing was tried.
+        purchase: what to buy; ``None`` where no source has a price.
+        budget_flops: what is left of the budget after buying data.
+    """
+
+    row: Row
+    purchase: Purchase | None
+    budget_flops: float
+
+
+def settle(
+    project: Project,
+    axes: Axes,
+    belief: BeliefOfRuns,
+    options: Sequence[Recipe],
+    *,
+    base: str,
+    full: Mapping[str, float],
+) -> Settled:
+    """Choose settings, and data to buy.
+
+    Args:
+        project: with budget, serving and decision.
+        axes: with departures on the axes that were measured.
+        belief: of the ladder and the setting runs.
+        options: recipes at the reference settings that the budget pays for.
+        base: the mixture that settings were tried on.
+        full: tokens of each token set at its full size.
+    """
+    total = project.budget.total_flops
+    space = space_of(axes, options, base)
+    objective = Objective(project.decision.objective, project.decision.quantile)
+    offers = [
+        Offer(each.name, each.price, full[each.name])
+        for each in project.priced
+        if each.name in axes.additions
+    ]
+
+    def best(names: frozenset[str]) -> tuple[float, Row, float]:
+        held = {ADD + each.name: 0.0 for each in offers if each.name not in names}
+        inner = space.fix({name: value for name, value in held.items() if name in space.dimensions})
+        price = sum(each.cost for each in offers if each.name in names)
+        flops = compute_left(project.budget, price, project.decision.money_for_data)
+        limits = limits_of(project, axes, options, base, full, flops)
+        found = optimise(inner, belief, limits, objective, seed=project.seed, hindsight=False)
+        return found.value, found.point, flops
+
+    def value(names: frozenset[str]) -> float:
+        try:
+            return best(names)[0]
+        except BudgetError:
+            return float("inf")
+
+    purchase = None
+    bought: frozenset[str] = frozenset()
+    if offers:
+        money = money_for_data(project.budget, project.decision.money_for_data)
+        free = Offer("free sources", None, 1.0)
+        purchase = choose_purchases([*offers, free], money, value, listed=LISTED_SETS)
+        bought = frozenset(purchase.bought)
+    if not axes.departures:
+        return Settled({}, purchase, total)
+    _, point, flops = best(bought)
+    row = _settings(point, axes)
+    if purchase is not None and any(not row.get(ADD + name) for name in bought):
+        used = frozenset(name for name in bought if row.get(ADD + name))
+        purchase = replace(
+            purchase,
+            bought=tuple(sorted(used)),
+            price=sum(each.cost for each in offers if each.name in used),
+        )
+        _, point, flops = best(used)
+        row = _settings(point, axes)
+    return Settled(row, purchase, flops)
+
+
+def space_of(axes: Axes, options: Sequence[Recipe], base: str) -> Space:
+    """Size, tokens and the measured settings of one mixture."""
+    params = [float(each.shape.non_embedding_params) for each in options]
+    most = max(each.tokens for each in options)
+    dimensions = {
+        "params": _range(min(params), max(params)),
+        "tokens": Dimension(low=float(LEAST_TOKENS), high=MARGIN * max(most, 2.0 * LEAST_TOKENS)),
+        "mixture": Dimension(choices=(base,)),
+    }
+    return Space(dimensions | setting_dimensions(axes))
+
+
+def setting_dimensions(axes: Axes) -> dict[str, Dimension]:
+    """The range or the names of each axis that was tried, the reference among them."""
+    tried: dict[str, list[float | str]] = {}
+    for each in axes.departures:
+        tried.setdefault(each.axis, []).append(each.value)
+    found: dict[str, Dimension] = {}
+    for name, values in tried.items():
+        if name in NUMBERS:
+            numbers = [float(each) for each in [*values, axes.reference[name]]]
+            found[name] = _range(min(numbers), max(numbers))
+        elif name in NAMES:
+            choices = dict.fromkeys(str(each) for each in [axes.reference[name], *values])
+            found[name] = Dimension(choices=tuple(choices))
+        else:
+            most = min(MOST_ADDED, 2 * max(float(each) for each in values))
+            found[name] = Dimension(low=0.0, high=most, scale="linear")
+    return found
+
+
+def limits_of(
+    project: Project,
+    axes: Axes,
+    options: Sequence[Recipe],
+    base: str,
+    full: Mapping[str, float],
+    flops: float,
+) -> list[Constraint]:
+    """Budget, passes over sources, and how far the mixture may be moved."""
+    shapes = sorted({each.shape for each in options}, key=lambda each: each.non_embedding_params)
+    logs = np.log([each.non_embedding_params for each in shapes])
+    train = np.log([each.train_flops_per_token for each in shapes])
+    serving = project.serving
+    served = serving.tokens if serving is not None and serving.in_budget else 0.0
+    serve = [serve_flops(each, serving) if serving is not None else 0.0 for each in shapes]
+
+    def cost(points: pl.DataFrame) -> Floats:
+        at = np.log(points["params"].to_numpy())
+        per_token = np.exp(np.interp(at, logs, train))
+        return np.asarray(
+            points["tokens"].to_numpy() * per_token + np.interp(at, logs, serve) * served
+        )
+
+    found = [Constraint("budget", flops, cost, "FLOPs")]
+    if axes.additions:
+        found.append(Constraint("the share moved to single sources", MOST_ADDED, _moved))
+    most = project.decision.max_epochs
+    priced = {each.name for each in project.priced}
+    weights = axes.references[base].weights
+    for source in dict.fromkeys([*weights, *axes.additions]):
+        limit = most or (EPOCHS if source in priced else None)
+        if limit is not None and source in full:
+            found.append(_passes(source, weights.get(source, 0.0), full, limit))
+    return found
+
+
+def _passes(source: str, weight: float, full: Mapping[str, float], most: float) -> Constraint:
+    """Passes over one source, those of a selection at its rate."""
+
+    def use(points: pl.DataFrame) -> Floats:
+        rest = 1 - _moved(points)
+        added = points[ADD + source].to_numpy() if ADD + source in points.columns else 0.0
+        size: Floats | float = full[source]
+        if source == SELECTED and "keep" in points.columns:
+            names = [f"{SELECTED}@{each}" for each in points["keep"].to_list()]
+            size = np.array([full.get(name, full[SELECTED]) for name in names])
+        return np.asarray(points["tokens"].to_numpy() * (rest * weight + added) / size)
+
+    return Constraint(f"the quantity of {source!r}", most, use, "epochs")
+
+
+def _moved(points: pl.DataFrame) -> Floats:
+    total = np.full(len(points), 1e-9)
+    for name in points.columns:
+        if name.startswith(ADD):
+            total = total + points[name].to_numpy()
+    return total
+
+
+def _settings(point: Mapping[str, float | str], axes: Axes) -> Row:
+    """Values as a recipe takes them; none where all are the reference."""
+    row: Row = {}
+    for name, value in point.items():
+        if name.startswith(ADD):
+            row[name] = round(float(value), 2) if float(value) >= LEAST_ADDED else 0.0
+        elif name in NUMBERS:
+            row[name] = float(f"{float(value):.2g}") if name == "lr" else float(value)
+        elif name in NAMES:
+            row[name] = value
+    same = all(value == axes.reference.get(name, 0.0) for name, value in row.items())
+    return {} if same else row
+
+
+def _range(low: float, high: float) -> Dimension:
+    return Dimension(low=low, high=high) if low < high else Dimension(fixed=low)

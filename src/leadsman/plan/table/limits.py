@@ -1,0 +1,65 @@
+"""The limits of a plan from a table as constraints: budget with serving, size, memory, passes."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from leadsman.plan.decision.constraints import Constraint
+from leadsman.plan.decision.space import Dimension, Floats
+from leadsman.plan.memory import TrainingSetting, estimate_memory
+from leadsman.plan.table.spec import MemorySpec, TableSpec
+from leadsman.train.defaults import shape_of_params
+
+MEMORY_KNOTS = 9
+
+
+def training_flops(points: pl.DataFrame) -> Floats:
+    """6ND: what a table knows of compute."""
+    return np.asarray(6.0 * points["params"].to_numpy() * points["tokens"].to_numpy())
+
+
+def constraints_of(spec: TableSpec, *, flops: float | None = None) -> list[Constraint]:
+    """The limits of a specification; ``flops`` in place of its budget's, if data was paid."""
+    serving = spec.serving
+    served = serving.tokens if serving is not None and serving.in_budget else 0.0
+
+    def cost(points: pl.DataFrame) -> Floats:
+        return np.asarray(training_flops(points) + 2.0 * points["params"].to_numpy() * served)
+
+    limit = spec.budget.total_flops if flops is None else flops
+    found = [Constraint("budget", limit, cost, "FLOPs")]
+    if spec.budget.max_params is not None:
+        found.append(
+            Constraint(
+                "max_params", spec.budget.max_params, lambda p: p["params"].to_numpy(), "parameters"
+            )
+        )
+    if spec.memory is not None:
+        found.append(_memory(spec.memory, spec.space["params"]))
+    if spec.max_epochs is not None and spec.unique_tokens is not None:
+        there = spec.unique_tokens
+
+        def epochs(points: pl.DataFrame) -> Floats:
+            kept = points["keep"].to_numpy() if "keep" in points.columns else 1.0
+            return np.asarray(points["tokens"].to_numpy() / (there * kept))
+
+        found.append(Constraint("max_epochs", spec.max_epochs, epochs, "epochs"))
+    return found
+
+
+def _memory(spec: MemorySpec, params: Dimension) -> Constraint:
+    """Memory over parameters, exact at shapes of nine sizes and smooth between them."""
+    low = params.low or params.fixed or 1.0
+    high = params.high or params.fixed or low
+    sizes = np.geomspace(low, max(high, low * 1.001), MEMORY_KNOTS)
+    shapes = [shape_of_params(n, vocab_size=spec.vocab_size, seq_len=spec.seq_len) for n in sizes]
+    fields = spec.model_dump(exclude={"limit_gb", "vocab_size", "seq_len"})
+    needed = [estimate_memory(TrainingSetting(shape=shape, **fields)).total for shape in shapes]
+    known = np.log([shape.non_embedding_params for shape in shapes])
+
+    def use(points: pl.DataFrame) -> Floats:
+        logs = np.log(points["params"].to_numpy())
+        return np.asarray(np.exp(np.interp(logs, known, np.log(needed))))
+
+    return Constraint("memory", 1e9 * spec.limit_gb, use, "bytes")

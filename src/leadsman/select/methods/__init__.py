@@ -1,0 +1,1 @@
+"""The selectors, one file a method, and what some of them share."""
