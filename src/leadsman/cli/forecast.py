@@ -160,7 +160,8 @@ def fit(
 
     table, inputs = _read_screened(runs, x, y)
     candidate = competing(table, x=inputs or None, law=law)[0]
-    fitted = candidate.fit(table, compute_of(table, inputs or None), y=y, seed=seed)
+    compute = compute_of(table, inputs or None)
+    fitted = candidate.fit(table, compute, y=y, seed=seed, off_grid=True)
     draws = fitted.parameter_draws(draws=400, seed=seed)
     view = Table(
         "parameter", "value", "2.5 %", "97.5 %", title=f"{law} fitted on {len(table)} runs"
