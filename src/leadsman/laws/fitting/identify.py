@@ -17,7 +17,7 @@ import numpy as np
 
 from leadsman.errors import DesignError
 from leadsman.laws.base import Floats
-from leadsman.laws.fitting.power_sum import PowerSum, gradient_at, robust_scale
+from leadsman.laws.fitting.variable_projection import PowerSum, gradient_at, robust_scale
 from leadsman.laws.power_sum_form import PowerSumForm
 
 FLAT = 0.02
