@@ -236,6 +236,26 @@ def forms() -> str:
     return table(header.split("|"), rows)
 
 
+def widths() -> str:
+    """How wide intervals should have been on the sets that are lost, and if that could be known."""
+    found = read("error_forms.json")["widths"]
+    rows = [
+        [
+            name,
+            f"{row['winkler_over_rival']:.2f}",
+            f"{row['best_factor']:.2f}",
+            f"{row['winkler_over_rival_then']:.2f}",
+        ]
+        for name, row in found["sets"].items()
+        if row["winkler_over_rival"] > 0.95
+    ]
+    header = ["set", "Winkler ratio", "best factor on the width", "ratio then"]
+    correlation = f"{found['correlation']:+.2f} ({found['tables']} tables)"
+    return (
+        f"{table(header, rows)}\n\nCorrelation, own origins with the errors to come: {correlation}."
+    )
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "sets": sets,
     "bars": bars,
@@ -246,6 +266,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "shared": shared,
     "checkpoints": checkpoints,
     "forms": forms,
+    "widths": widths,
 }
 
 

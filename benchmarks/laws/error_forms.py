@@ -34,7 +34,7 @@ from scipy.optimize import minimize
 from scipy.stats import t as student
 
 from leadsman.laws.base import Floats
-from leadsman.laws.calibration import Past, past_errors
+from leadsman.laws.calibration import Past, learn, past_errors
 from leadsman.laws.calibration.error_model import FEW, LARGEST_CHANGE, LARGEST_Z, LEAST, Parts
 from leadsman.laws.calibration.history import COMBINED, bundled_history
 from leadsman.laws.calibration.learn import (
@@ -44,6 +44,7 @@ from leadsman.laws.calibration.learn import (
     RECENCY,
     _quantile,
     _student_through,
+    own_by_table,
 )
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -175,10 +176,8 @@ def judge(
         mine, error = found[source], past.where(source, other=False).held.error
         s = mine.scale * np.exp(widen)
         density = student.logpdf((error - mine.centre) / s, dof) - np.log(s)
-        reach = student.ppf(0.975, dof) * s
-        low, high = np.exp(mine.centre - reach - error), np.exp(mine.centre + reach - error)
-        winkler = high - low + 40 * (np.maximum(low - 1, 0) + np.maximum(1 - high, 0))
-        inside.append((low <= 1) & (high >= 1))
+        winkler, covered = interval_score(mine.centre, student.ppf(0.975, dof) * s, error)
+        inside.append(covered)
         held = rows.filter((pl.col("source") == source) & (pl.col("origin") < 0))
         names = held["dataset"].to_numpy()
         for dataset in dict.fromkeys(names):
@@ -192,6 +191,55 @@ def judge(
         "sets": len(ratios),
         "covered_95": float(np.concatenate(inside).mean()),
     }
+
+
+def widths(history: pl.DataFrame, rivals: dict[str, float]) -> dict[str, Any]:
+    """How wide intervals should have been, set by set, and whether own origins could have told.
+
+    For each data set, with constants learned without its source: the Winkler score over the better
+    baseline's, the factor on the scale that would have been best, and the ratio then. Then the
+    correlation, between tables, of the root mean square of standardised errors at a table's own
+    origins with that of its held-out errors (both logged).
+    """
+    past = past_errors(history)
+    names = history.filter(pl.col("origin") < 0)["dataset"].to_numpy()
+    factors = np.exp(np.linspace(-2.0, 1.5, 71))
+    sets, sizes = {}, []
+    for source in dict.fromkeys(past.held.source):
+        model = learn(past.where(source, other=True))
+        some = past.held.source == source
+        held, reach = past.held.take(some), student.ppf(0.975, model.dof)
+        s = model.scale(held.parts)
+        centre = model.bias * own_by_table(model, past)[held.table] * s
+        for dataset in dict.fromkeys(names[some]):
+            mine = names[some] == dataset
+            scores = np.array(
+                [
+                    interval_score(centre[mine], k * reach * s[mine], held.error[mine])[0].mean()
+                    for k in (1.0, *factors)
+                ]
+            )
+            best = int(np.argmin(scores[1:]))
+            sets[dataset] = {
+                "winkler_over_rival": scores[0] / rivals[dataset],
+                "best_factor": float(factors[best]),
+                "winkler_over_rival_then": scores[1 + best] / rivals[dataset],
+            }
+        z = held.error / s
+        own = past.own.error / model.scale(past.own.parts)
+        for table in np.unique(held.table):
+            before = own[past.own.table == table]
+            if len(before):
+                sizes.append([np.mean(before**2), np.mean(z[held.table == table] ** 2)])
+    correlation = float(np.corrcoef(np.log(np.array(sizes)).T)[0, 1])
+    return {"sets": sets, "tables": len(sizes), "correlation": correlation}
+
+
+def interval_score(centre: Floats, reach: Floats, error: Floats) -> tuple[Floats, Floats]:
+    """95 % Winkler score over the truth, and whether the truth was inside; logs, each (n,)."""
+    low, high = np.exp(centre - reach - error), np.exp(centre + reach - error)
+    outside = np.maximum(low - 1, 0) + np.maximum(1 - high, 0)
+    return high - low + 40 * outside, (low <= 1) & (high >= 1)
 
 
 def main() -> None:
@@ -212,7 +260,10 @@ def main() -> None:
             half: judge(name, sources, history, rivals) for half, sources in halves().items()
         }
         print(name, found[name], flush=True)
-    text = json.dumps({"machine": machine("numpy", "scipy"), "forms": found}, indent=1)
+    told = widths(history, rivals)
+    print(told)
+    result = {"machine": machine("numpy", "scipy"), "forms": found, "widths": told}
+    text = json.dumps(result, indent=1)
     options.out.write_text(text + "\n")
 
 

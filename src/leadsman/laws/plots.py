@@ -12,7 +12,7 @@ import polars as pl
 
 from leadsman.errors import InputError, MissingExtraError
 from leadsman.laws.base import FittedLaw, Floats
-from leadsman.laws.competition import compute_of
+from leadsman.laws.competition import RunTable, compute_of, run_column
 from leadsman.laws.forecast import Forecast
 from leadsman.laws.table import column
 
@@ -52,21 +52,26 @@ def fit_figures(fitted: FittedLaw, runs: pl.DataFrame, *, seed: int = 0) -> list
     return figures
 
 
-def forecast_figure(forecast: Forecast, runs: pl.DataFrame) -> Any:
-    """Runs and forecast intervals against compute."""
+def forecast_figure(forecast: Forecast, runs: pl.DataFrame, *, run: str | None = None) -> Any:
+    """Runs, their checkpoints (``run`` names the column that tells) and forecast intervals."""
     import plotly.graph_objects as go
 
     compute = compute_of(forecast.points)
     low, high = forecast.interval(0.95).T
     inner = forecast.interval(0.5)
     figure = go.Figure()
-    figure.add_scatter(
-        x=compute_of(runs),
-        y=column(runs, forecast.y),
-        mode="markers",
-        name="runs",
-        marker={"color": BLUE, "symbol": "circle"},
-    )
+    table = RunTable.of(runs, run=run_column(runs, run))
+    shown = {"runs": (table.finished, BLUE, 6), "checkpoints": (~table.finished, GREY, 3)}
+    for name, (some, colour, size) in shown.items():
+        rows = table.take(some)
+        if some.any():
+            figure.add_scatter(
+                x=rows.compute,
+                y=column(rows.frame, forecast.y),
+                mode="markers",
+                name=name,
+                marker={"color": colour, "size": size},
+            )
     middle = forecast.quantile(0.5)
     styles = (
         ("95 % interval", (low, high), 1.5, "line-ew-open"),
