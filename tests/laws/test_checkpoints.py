@@ -164,3 +164,12 @@ def test_curves_of_the_ledger_are_checkpoints(tmp_path):
     forecast = forecast_runs(table, POINTS, law="chinchilla")
     truth = law(POINTS["params"].to_numpy(), POINTS["tokens"].to_numpy())
     assert forecast.quantile(0.5) == pytest.approx(truth, rel=0.03)
+
+
+def test_the_plot_tells_checkpoints_from_runs():
+    from leadsman.laws.plots import forecast_figure
+
+    runs = training(decay=0.15)
+    figure = forecast_figure(forecast_runs(runs, POINTS, law="chinchilla"), runs)
+    drawn = {trace.name: len(trace.x) for trace in figure.data}
+    assert (drawn["runs"], drawn["checkpoints"]) == (12, 12 * 15)

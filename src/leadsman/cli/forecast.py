@@ -102,7 +102,7 @@ def forecast(
     if out is not None:
         _write(result.to_frame(), out)
     if plot is not None:
-        write_figures([forecast_figure(result, table)], plot, title=f"Forecast of {y}")
+        write_figures([forecast_figure(result, table, run=run)], plot, title=f"Forecast of {y}")
     _print_forecast(result, wanted, out)
 
 
@@ -155,12 +155,17 @@ def fit(
     from rich.console import Console
     from rich.table import Table
 
-    from leadsman.laws.competition import competing, compute_of
+    from leadsman.laws.competition import competing, compute_of, run_column
     from leadsman.laws.plots import fit_figures, write_figures
 
     table, inputs = _read_screened(runs, x, y)
+    if run_column(table) is not None:
+        typer.echo(
+            "Warning: some rows are checkpoints; each counts as a finished run here", err=True
+        )
     candidate = competing(table, x=inputs or None, law=law)[0]
-    fitted = candidate.fit(table, compute_of(table, inputs or None), y=y, seed=seed)
+    compute = compute_of(table, inputs or None)
+    fitted = candidate.fit(table, compute, y=y, seed=seed, off_grid=True)
     draws = fitted.parameter_draws(draws=400, seed=seed)
     view = Table(
         "parameter", "value", "2.5 %", "97.5 %", title=f"{law} fitted on {len(table)} runs"
@@ -215,7 +220,7 @@ def compare(
         "bias, %",
         "origins",
         "weight",
-        title=f"Rolling origin on {len(table)} runs",
+        title="Rolling origin: larger runs forecast from smaller ones",
     )
     for row in ranking.iter_rows(named=True):
         view.add_row(

@@ -12,7 +12,7 @@ import polars as pl
 
 from leadsman.errors import InputError, MissingExtraError
 from leadsman.laws.base import FittedLaw, Floats
-from leadsman.laws.competition import compute_of
+from leadsman.laws.competition import RunTable, compute_of, run_column
 from leadsman.laws.forecast import Forecast
 from leadsman.laws.table import column
 
@@ -27,6 +27,9 @@ COMPUTE = "training compute (FLOPs)"
 STYLE = (
     "body{font-family:system-ui,sans-serif;max-width:60rem;margin:2rem auto;color:#222}"
     "h1{font-size:1.4rem;font-weight:600}"
+    "table{border-collapse:collapse;font-size:.85rem;font-variant-numeric:tabular-nums}"
+    "td,th{padding:.2rem .6rem;text-align:right;border-bottom:1px solid #ddd}"
+    "td:first-child,th:first-child{text-align:left}"
 )
 
 
@@ -49,21 +52,26 @@ def fit_figures(fitted: FittedLaw, runs: pl.DataFrame, *, seed: int = 0) -> list
     return figures
 
 
-def forecast_figure(forecast: Forecast, runs: pl.DataFrame) -> Any:
-    """Runs and forecast intervals against compute."""
+def forecast_figure(forecast: Forecast, runs: pl.DataFrame, *, run: str | None = None) -> Any:
+    """Runs, their checkpoints (``run`` names the column that tells) and forecast intervals."""
     import plotly.graph_objects as go
 
     compute = compute_of(forecast.points)
     low, high = forecast.interval(0.95).T
     inner = forecast.interval(0.5)
     figure = go.Figure()
-    figure.add_scatter(
-        x=compute_of(runs),
-        y=column(runs, forecast.y),
-        mode="markers",
-        name="runs",
-        marker={"color": BLUE, "symbol": "circle"},
-    )
+    table = RunTable.of(runs, run=run_column(runs, run))
+    shown = {"runs": (table.finished, BLUE, 6), "checkpoints": (~table.finished, GREY, 3)}
+    for name, (some, colour, size) in shown.items():
+        rows = table.take(some)
+        if some.any():
+            figure.add_scatter(
+                x=rows.compute,
+                y=column(rows.frame, forecast.y),
+                mode="markers",
+                name=name,
+                marker={"color": colour, "size": size},
+            )
     middle = forecast.quantile(0.5)
     styles = (
         ("95 % interval", (low, high), 1.5, "line-ew-open"),
@@ -89,10 +97,18 @@ def forecast_figure(forecast: Forecast, runs: pl.DataFrame) -> Any:
     return _finish(figure, title, COMPUTE, _with_unit(forecast.y))
 
 
-def write_figures(figures: Sequence[Any], file: str | Path, *, title: str = "Leadsman") -> None:
+def write_figures(
+    figures: Sequence[Any], file: str | Path, *, title: str = "Leadsman", table: str = ""
+) -> None:
     """Write figures below each other into one HTML page, or each into a PNG of its own.
 
     The second PNG beside ``fit.png`` is ``fit-2.png``.
+
+    Args:
+        figures: plotly figures.
+        file: ends in .html or .png.
+        title: of the page.
+        table: HTML written below the figures of a page.
 
     Raises:
         InputError: the ending is neither .html nor .png, or no browser is there to draw a PNG.
@@ -107,7 +123,7 @@ def write_figures(figures: Sequence[Any], file: str | Path, *, title: str = "Lea
         path.write_text(
             '<!doctype html><html lang="en"><head><meta charset="utf-8">'
             f"<title>{title}</title><style>{STYLE}</style></head>"
-            f"<body><h1>{title}</h1>{body}</body></html>"
+            f"<body><h1>{title}</h1>{body}{table}</body></html>"
         )
     elif path.suffix.lower() == ".png":
         _write_pngs(figures, path)
@@ -150,9 +166,14 @@ def _finish(figure: Any, title: str, x: str, y: str, *, log_y: bool = True) -> A
     figure.update_xaxes(title=x, type="log", exponentformat="power", dtick=1)
     figure.update_yaxes(title=y, type="log" if log_y else "linear")
     if log_y:
-        values = _ticks(figure)
-        figure.update_yaxes(tickvals=values, ticktext=[f"{value:g}" for value in values])
+        label_log_axis(figure)
     return figure
+
+
+def label_log_axis(figure: Any) -> None:
+    """Label the y axis of a figure with whole numbers: plotly would write bare digits."""
+    values = _ticks(figure)
+    figure.update_yaxes(tickvals=values, ticktext=[f"{value:g}" for value in values])
 
 
 def _ticks(figure: Any) -> list[float]:

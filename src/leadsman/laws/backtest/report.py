@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,24 @@ import polars as pl
 
 from leadsman._version import __version__
 from leadsman.laws.backtest.suite import METHODS, SuiteResult
-from leadsman.laws.plots import BLUE, GREY, ORANGE, write_figures
+from leadsman.laws.plots import BLUE, GREY, ORANGE, label_log_axis, write_figures
+
+SHOWN = "fitted on at most a tenth of the top compute"
+
+COLUMNS = (
+    "set",
+    "method",
+    "rows",
+    "distance",
+    "MAPE %",
+    "bias %",
+    "largest %",
+    "50",
+    "80",
+    "95",
+    "Winkler %",
+)
+"""Of the table: 50, 80 and 95 are the shares of held-out runs inside such intervals."""
 
 WIDTH = 120
 """Columns of the printed table where the output is no terminal."""
@@ -78,32 +96,11 @@ def print_report(result: SuiteResult) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    view = Table(title="Back-test: fitted on at most a tenth of the top compute")
-    names = (
-        "set",
-        "method",
-        "rows",
-        "distance",
-        "MAPE %",
-        "bias %",
-        "largest %",
-        "50",
-        "80",
-        "95",
-        "Winkler %",
-    )
-    for name in names:
+    view = Table(title=f"Back-test: {SHOWN}")
+    for name in COLUMNS:
         view.add_column(name, justify="left" if name in ("set", "method") else "right")
-    for row in summarise(result.points).iter_rows(named=True):
-        view.add_row(
-            row["dataset"],
-            row["method"],
-            str(row["rows"]),
-            f"{row['distance']:.1f}x",
-            *(f"{100 * row[name]:.2f}" for name in ("mape", "bias", "largest")),
-            *(f"{100 * row[name]:.0f}" for name in ("in50", "in80", "in95")),
-            f"{100 * row['winkler']:.1f}",
-        )
+    for cells in _cells(result):
+        view.add_row(*cells)
     console = Console()
     if not console.is_terminal:
         console = Console(width=WIDTH)
@@ -112,6 +109,32 @@ def print_report(result: SuiteResult) -> None:
         console.print(f"{name}: {value:.3f}" if isinstance(value, float) else f"{name}: {value}")
     for name, reason in result.left_out.items():
         console.print(f"left out: {name}: {reason}")
+
+
+def _cells(result: SuiteResult) -> list[list[str]]:
+    """A row of text for each data set and method, under ``COLUMNS``."""
+    return [
+        [
+            row["dataset"],
+            row["method"],
+            str(row["rows"]),
+            f"{row['distance']:.1f}x",
+            *(f"{100 * row[name]:.2f}" for name in ("mape", "bias", "largest")),
+            *(f"{100 * row[name]:.0f}" for name in ("in50", "in80", "in95")),
+            f"{100 * row['winkler']:.1f}",
+        ]
+        for row in summarise(result.points).iter_rows(named=True)
+    ]
+
+
+def _html(result: SuiteResult) -> str:
+    """The printed table as HTML."""
+    head = "".join(f"<th>{name}</th>" for name in COLUMNS)
+    rows = "".join(
+        f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"
+        for cells in _cells(result)
+    )
+    return f"<p>{SHOWN[0].upper()}{SHOWN[1:]}.</p><table><tr>{head}</tr>{rows}</table>"
 
 
 def to_json(result: SuiteResult) -> dict[str, Any]:
@@ -133,7 +156,8 @@ def write_report(result: SuiteResult, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "backtest.json").write_text(json.dumps(to_json(result), indent=1))
     figures = [_coverage(result), _errors(result), _winkler(result)]
-    write_figures(figures, folder / "backtest.html", title="Leadsman back-test")
+    page = folder / "backtest.html"
+    write_figures(figures, page, title="Leadsman back-test", table=_html(result))
 
 
 def _bars_figure(result: SuiteResult, column: str, title: str, y: str, *, log: bool = False) -> Any:
@@ -158,6 +182,8 @@ def _bars_figure(result: SuiteResult, column: str, title: str, y: str, *, log: b
     )
     figure.update_xaxes(title="data set")
     figure.update_yaxes(title=y, type="log" if log else "linear")
+    if log:
+        label_log_axis(figure)
     return figure
 
 

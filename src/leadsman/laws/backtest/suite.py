@@ -59,7 +59,8 @@ def history_of(measured: Sequence[Measured]) -> pl.DataFrame:
             at = where | {"origin": HELD_OUT, "share": 1.0}
             frames.append(_rows(at | {"law": COMBINED}, log_truth - centre, parts))
             for m, name in enumerate(series.evidence.names):
-                if name.endswith(CLASSICAL) and np.isfinite(final.log_pred[m]).all():
+                classical = name.endswith(CLASSICAL) and "/shared" not in name
+                if classical and np.isfinite(final.log_pred[m]).all():
                     errors = log_truth - final.log_pred[m]
                     frames.append(_rows(at | {"law": name}, errors, final.distance))
     numbers = ["share", "error", *Parts.__dataclass_fields__]

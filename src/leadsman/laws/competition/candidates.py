@@ -25,6 +25,7 @@ from leadsman.laws.kaplan import Kaplan
 from leadsman.laws.mixture_of_experts import MixtureOfExperts, Routing
 from leadsman.laws.over_training import OverTraining
 from leadsman.laws.power import Power
+from leadsman.laws.power_sum import PowerSumLaw
 from leadsman.laws.shared_exponents import can_share
 from leadsman.laws.shifted_power import ShiftedPower
 from leadsman.laws.table import column
@@ -68,9 +69,17 @@ class Candidate:
         title += "/shared" if self.shared else ""
         return f"{title} {self.way}".strip()
 
-    def fit(self, runs: pl.DataFrame, compute: Floats, *, y: str, seed: int = 0) -> FittedLaw:
-        """Fit on runs whose compute is ``compute``, shape (n,)."""
-        return self.law.fit(runs, y=y, weights=self.row_weights(compute), seed=seed)
+    def fit(
+        self, runs: pl.DataFrame, compute: Floats, *, y: str, seed: int = 0, off_grid: bool = False
+    ) -> FittedLaw:
+        """Fit on runs whose compute is ``compute``, shape (n,).
+
+        ``off_grid``: see :meth:`leadsman.laws.power_sum.PowerSumLaw.fit`.
+        """
+        weights = self.row_weights(compute)
+        if isinstance(self.law, PowerSumLaw):
+            return self.law.fit(runs, y=y, weights=weights, seed=seed, off_grid=off_grid)
+        return self.law.fit(runs, y=y, weights=weights, seed=seed)
 
     def row_weights(self, compute: Floats) -> Floats:
         """How much each run counts, of mean 1, shape (n,)."""
