@@ -45,6 +45,11 @@ that was tried; Prodigy is judged at the lr of its claim. Bytes are of the tenso
 step, float32, and rates (in processor time) of the first fifty: growing methods start with less
 and end with AdamW's, and so does Monarch made dense.
 Not measured: OFA, whose claim needs word vectors aligned between languages.
+
+Looked into: made dense, Monarch's training loss rises by 0.06 at the switch, where the optimizer
+begins anew with 30 steps of the decay left. Prodigy's estimate of the distance begins at 1e-6 and
+has 300 steps to grow: at four times the rate its loss is within 1 % of AdamW's. The laws of the
+adaptive shape are fitted to AdamW at widths 32 and 64.
 """
 
 
