@@ -58,7 +58,7 @@ class Pace:
 
 
 EVEN = Pace()
-BENT = Pace(burn_in=64, every=16, walking=0.9, lengths=(0.5, 1.0, 2.0), newton=6)
+BENT = Pace(burn_in=96, every=16, walking=0.9, lengths=(0.5, 1.0, 2.0), newton=6)
 """For a valley that the runs hardly limit: it bends, and other walkers show no way along it."""
 
 _PARTS = 8
@@ -66,6 +66,9 @@ _PARTS = 8
 
 _LOOSE = 2.0
 """Standard errors by which a curve moves for a unit of parameters, below which it hardly does."""
+
+_IN_THE_PLANE = 0.25
+"""Share of walkers and steps that keep to the plane even so: a loose direction may turn back."""
 
 _FAR = 10.0
 """How far at most walkers start from the optimum along such a direction."""
@@ -196,19 +199,17 @@ class _Plane:
     Attributes:
         scale: how far each coordinate is uncertain, to first order, shape (q,).
         loose: which of them are directions of parameters, shape (q,).
-        pace: how walkers should move.
     """
 
-    def __init__(self, target: Target, centre: Floats) -> None:
+    def __init__(self, target: Target, centre: Floats, *, loosest: float) -> None:
         self.target, self.centre = target, centre
         self.rows = np.sqrt(target.weights * target.temper.eta)
         values, slopes = target.linearised(centre[None])
         self.start = values
         left, sizes, right = np.linalg.svd(self.rows[:, None] * slopes[0], full_matrices=False)
-        self.loose = sizes < _LOOSE
+        self.loose = sizes < loosest
         self.axes = np.where(self.loose, 0.0, left)
         self.directions = np.where(self.loose[:, None], right, 0.0)
-        self.pace = BENT if self.loose.any() else EVEN
         self.scale = np.where(self.loose, 1 / np.maximum(sizes, 1 / _FAR), 1.0)
 
     def at(self, theta: Floats) -> tuple[Floats, Floats]:
@@ -255,8 +256,12 @@ def sample(target: Target, centre: Floats, *, seed: int) -> Floats:
 
 
 def _sample(target: Target, centre: Floats, rng: np.random.Generator) -> Floats:
-    plane = _Plane(target, centre)
-    walkers = _along_the_curve(plane, centre, rng)
+    planes = [_Plane(target, centre, loosest=0.0), _Plane(target, centre, loosest=_LOOSE)]
+    pace = BENT if planes[1].loose.any() else EVEN
+    share = 1.0 if pace is EVEN else _IN_THE_PLANE
+    counts = int(share * WALKERS), WALKERS - int(share * WALKERS)
+    starts = [_along_the_curve(*each, centre, rng) for each in zip(planes, counts) if each[1]]
+    walkers = rng.permutation(np.concatenate(starts))
     # An optimum on a grid of shapes is not the lowest place there is.
     found = huber(target.residuals(walkers), target.weights, target.delta).min()
     target = replace(target, lowest=min(target.lowest, float(found)))
@@ -264,12 +269,12 @@ def _sample(target: Target, centre: Floats, rng: np.random.Generator) -> Floats:
     half = WALKERS // 2
     halves = slice(0, half), slice(half, None)
     kept = []
-    pace = plane.pace
     for step in range(pace.burn_in + pace.every * SNAPSHOTS):
         for moved, others in (halves, halves[::-1]):
             here = walkers[moved]
             if rng.random() < pace.walking:
-                trial, correction = _walk(plane, here, walkers[others], rng)
+                plane = planes[int(rng.random() >= share)]
+                trial, correction = _walk(plane, here, walkers[others], pace, rng)
             else:
                 trial, correction = _by_others(here, walkers[others], rng)
             found = target.at(trial)
@@ -288,19 +293,19 @@ def choose(size: int, draws: int, *, seed: int) -> npt.NDArray[np.int64]:
     return np.concatenate(rounds)[:draws].astype(np.int64)
 
 
-def _along_the_curve(plane: _Plane, centre: Floats, rng: np.random.Generator) -> Floats:
-    """Parameters (WALKERS, q) whose curves lie a Student's t draw from the optimum's.
+def _along_the_curve(plane: _Plane, count: int, centre: Floats, rng: np.random.Generator) -> Floats:
+    """Parameters (count, q) whose curves lie a Student's t draw from the optimum's.
 
     The displacement grows from zero in parts, so that a walker follows the valley. Some
     displacements no parameters give (an offset below zero): a walker that does not arrive starts
     where another did.
     """
     target, size, scale = plane.target, len(centre), plane.target.temper
-    tails = np.sqrt(scale.dof / rng.chisquare(scale.dof, (WALKERS, 1)))
-    goal = rng.standard_normal((WALKERS, size)) * tails * plane.scale
+    tails = np.sqrt(scale.dof / rng.chisquare(scale.dof, (count, 1)))
+    goal = rng.standard_normal((count, size)) * tails * plane.scale
     length = np.linalg.norm(goal / plane.scale, axis=1)
-    theta = np.repeat(centre[None], WALKERS, axis=0)
-    reached, part = np.zeros(WALKERS), np.full(WALKERS, 1 / _PARTS)
+    theta = np.repeat(centre[None], count, axis=0)
+    reached, part = np.zeros(count), np.full(count, 1 / _PARTS)
     for _ in range(6 * _PARTS):
         going = np.flatnonzero((reached < 1) & (part > 0.01))
         if len(going) == 0:
@@ -316,13 +321,13 @@ def _along_the_curve(plane: _Plane, centre: Floats, rng: np.random.Generator) ->
         part[going] *= np.where(good, 1.5, 0.4)
     arrived = np.flatnonzero((reached >= 1) & np.isfinite(target.at(theta)))
     if not plane.loose.any() and len(arrived) > size:
-        late = np.setdiff1d(np.arange(WALKERS), arrived)
+        late = np.setdiff1d(np.arange(count), arrived)
         theta[late] = theta[rng.choice(arrived, len(late))]
     return theta
 
 
 def _walk(
-    plane: _Plane, here: Floats, others: Floats, rng: np.random.Generator
+    plane: _Plane, here: Floats, others: Floats, pace: Pace, rng: np.random.Generator
 ) -> tuple[Floats, Floats]:
     """A random step of the curve in the plane, and the log correction to the parameters' density.
 
@@ -330,12 +335,12 @@ def _walk(
     that Newton's method does not follow is refused.
     """
     count, size = here.shape
-    length = 2.38 / np.sqrt(size) * rng.choice(plane.pace.lengths, size=(count, 1))
+    length = 2.38 / np.sqrt(size) * rng.choice(pace.lengths, size=(count, 1))
     coordinates, jacobian = first = plane.at(here)
     spread = (others @ plane.directions.T).std(axis=0)
     scale = np.where(plane.loose, spread, 1.0)
     step = length * rng.standard_normal((count, size)) * scale
-    trial = plane.follow(here, coordinates + step, steps=plane.pace.newton, first=first)
+    trial = plane.follow(here, coordinates + step, steps=pace.newton, first=first)
     reached, there = plane.at(trial)
     missed = np.linalg.norm((reached - coordinates - step) / scale, axis=1)
     followed = missed < 1e-2 * np.linalg.norm(step / scale, axis=1)
