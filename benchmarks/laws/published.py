@@ -408,6 +408,18 @@ NOTES = """
 """
 
 
+PLANTED_NOTES = """
+- **Too wide.** The runs planted for over-training harm, loss-to-loss and density hardly determine
+  their parameters (the fit warns for the first); intervals there are a prior's as much as the
+  runs', and cover a little more than they say.
+- **What was measured when.** Overtraining-harm, loss-to-loss, density, step-law and
+  step-law-tokens: just before a quarter of the walkers along a valley were made to keep to the
+  tangent plane. The first 40 or 60 replicates of the other laws without a shape parameter:
+  before walks along valleys were added, which these laws do not use. The distribution that is
+  drawn from is the same throughout.
+"""
+
+
 def planted_truth(file: Path) -> str:
     """What ``coverage.py`` measured, as a section."""
     if not file.exists():
@@ -438,7 +450,7 @@ def planted_truth(file: Path) -> str:
         f"Not measured yet: {', '.join(missing) or 'none'}. More than three standard deviations "
         f"from nominal: {', '.join(_outside(measured)) or 'none'}.",
     ]
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines) + "\n" + PLANTED_NOTES
 
 
 def _outside(measured: dict[str, Any]) -> list[str]:
