@@ -33,10 +33,7 @@ STEPS = 5
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "adamw": ("adamw", {}),
     "lion": ("lion", {}),
-    "soap": ("soap", {}),
-    "prodigy": ("prodigy", {}),
     "galore": ("galore", {"galore": {"rank": 128}}),
-    "dct": ("dct", {"dct": {"rank": 128}}),
     "sltrain": ("adamw", {"sltrain": {"rank": 128}}),
     "low_rank": ("adamw", {"low_rank": {"rank": 128}}),
     "monarch": ("adamw", {"monarch": {"blocks": 4}}),
