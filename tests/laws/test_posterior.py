@@ -6,7 +6,8 @@ from scipy.stats import kstest, t, uniform
 
 from leadsman.laws.fitting.draws import temper_of
 from leadsman.laws.fitting.least_squares import huber
-from leadsman.laws.fitting.posterior import Target, sample, temper
+from leadsman.laws.fitting.likelihood import Target, temper
+from leadsman.laws.fitting.posterior import sample
 from leadsman.laws.overtraining_harm import OvertrainingHarm
 from leadsman.testing.planted import planted
 from leadsman.testing.planted_cases import CASES
