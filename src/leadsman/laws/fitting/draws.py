@@ -10,7 +10,8 @@ import numpy as np
 
 from leadsman.laws.base import Floats
 from leadsman.laws.fitting.least_squares import huber
-from leadsman.laws.fitting.posterior import Target, Temper, sample, temper
+from leadsman.laws.fitting.likelihood import Target, Temper, temper
+from leadsman.laws.fitting.posterior import sample
 from leadsman.laws.fitting.shapes import ShapeAxes, ShapedCurves, ShapeTerms
 from leadsman.laws.fitting.variable_projection import PowerSum, gradient_at
 

@@ -10,8 +10,9 @@ import polars as pl
 
 from leadsman.laws.base import FittedLaw, Floats
 from leadsman.laws.fitting.least_squares import huber, jacobian_at, linearised, minimise
+from leadsman.laws.fitting.likelihood import Target, temper
 from leadsman.laws.fitting.parametric_form import SMALLEST, Parameter, ParametricForm
-from leadsman.laws.fitting.posterior import Target, choose, sample, temper
+from leadsman.laws.fitting.posterior import choose, sample
 from leadsman.laws.forecast import Forecast
 from leadsman.laws.table import column
 
