@@ -6,7 +6,7 @@
 
 ``work`` trains what is not yet in the ledger under ``--out`` (45 core-minutes in all); any number
 of workers at once, each killed and started again as one likes. ``speed`` times every method, one
-after another on an otherwise idle machine. ``collect`` writes ``pretraining.json``, of which
+after another, in processor time. ``collect`` writes ``pretraining.json``, of which
 ``python -m benchmarks.claims.page`` makes ``docs/claims.md``. The directory of ``--corpora`` holds
 Parquet files with a column ``text``.
 """
@@ -53,6 +53,8 @@ from leadsman.train.tokens import TokenSet, tokenize_corpus, train_tokenizer
 DOCUMENTS = {"books": 400, "peps": 400, "sympy_code": 60}
 HELD_OUT = {"books": 12, "peps": 12, "sympy_code": 3}
 SPEED_STEPS = 50
+CHEAPER = 0.95
+"""Share of AdamW's compute up to which a method is also held against AdamW at its own compute."""
 RESULT = Path(__file__).with_name("pretraining.json")
 
 
@@ -121,11 +123,31 @@ class Bench:
         return statistics.mean(run.losses.values()) if run.status == "finished" else math.inf
 
     def best_lr(self, contender: Contender) -> float | None:
-        """Of the trials with the first seed; ``None`` if one is missing."""
+        """Of the trials with the first seed, or the claim's own; ``None`` if one is missing."""
         losses = {lr: self.loss(self.recipe(contender, lr, SEEDS[0])) for lr in contender.lrs}
         if any(loss is None for loss in losses.values()):
             return None
-        return min(losses, key=lambda lr: losses[lr] or math.inf)
+        return contender.untuned or min(losses, key=lambda lr: losses[lr] or math.inf)
+
+    def equal_compute(self, contender: Contender) -> list[Recipe]:
+        """AdamW on as many tokens as cost what the contender's runs do, by seed.
+
+        None for contenders that cost what AdamW does, or before their best rate is known.
+        """
+        lr, base = self.best_lr(contender), self.best_lr(CONTENDERS[0])
+        if lr is None or base is None:
+            return []
+        recipe = self.recipe(contender, lr, SEEDS[0])
+        if self.loss(recipe) == math.inf:
+            return []
+        share = flops_of(recipe) / recipe.flops
+        if share > CHEAPER:
+            return []
+        steps = round(share * TOKENS / BATCH_TOKENS)
+        return [
+            replace(self.recipe(CONTENDERS[0], base, seed), tokens=steps * BATCH_TOKENS)
+            for seed in SEEDS
+        ]
 
     def ready(self, contender: Contender) -> bool:
         """Whether the runs that settle the contender's recipe are there."""
@@ -145,6 +167,7 @@ class Bench:
             best = self.best_lr(contender)
             if best is not None:
                 recipes = [self.recipe(contender, best, seed) for seed in SEEDS[1:]]
+                recipes += self.equal_compute(contender)
             yield from (recipe for recipe in recipes if recipe.id not in self.ledger)
 
     def train(self, recipe: Recipe) -> Run:
@@ -184,7 +207,7 @@ def work(bench: Bench, seconds: float) -> None:
 
 
 def speed(bench: Bench) -> None:
-    """Time steps of every contender, refreshes every 50 steps included, for ``speed.json``."""
+    """Processor time of every contender's steps, refreshes every 50 included: ``speed.json``."""
     import torch
 
     torch.set_num_threads(1)
@@ -196,9 +219,10 @@ def speed(bench: Bench) -> None:
                 continue
             trainer = Trainer(recipe, bench.sets)
             trainer.advance(recipe, 3)
-            before = trainer.seconds
+            before = time.process_time()
             trainer.advance(recipe, 3 + SPEED_STEPS)
-            rates[contender.label] = round(SPEED_STEPS * BATCH_TOKENS / (trainer.seconds - before))
+            seconds = time.process_time() - before
+            rates[contender.label] = round(SPEED_STEPS * BATCH_TOKENS / seconds)
     result = {"machine": machine("torch"), "tokens_per_second": rates}
     (bench.out / "speed.json").write_text(json.dumps(result, indent=1))
 
@@ -227,7 +251,8 @@ def _row(bench: Bench, contender: Contender) -> dict[str, Any] | None:
         return None
     recipes = [bench.recipe(contender, best, seed) for seed in SEEDS]
     losses = [bench.loss(recipe) for recipe in recipes]
-    if any(loss is None for loss in losses):
+    alone = [bench.loss(recipe) for recipe in bench.equal_compute(contender)]
+    if any(loss is None for loss in losses + alone):
         return None
     trials = {f"{lr:g}": bench.loss(bench.recipe(contender, lr, 0)) for lr in contender.lrs}
     row = {
@@ -242,14 +267,20 @@ def _row(bench: Bench, contender: Contender) -> dict[str, Any] | None:
         return row | {"reason": bench.ledger.get(failed.id).reason}
     trainer = Trainer(recipes[0], bench.sets)
     trainer.advance(recipes[0], 1)
-    flops = recipes[0].flops
-    for method in run_methods(recipes[0]):
-        flops = method.train_flops(recipes[0])
     return row | {
-        "flops": flops,
+        "flops": flops_of(recipes[0]),
+        "equal_compute_losses": [_finite(loss) for loss in alone],
         "weight_bytes": weight_bytes(trainer.model),
         "state_bytes": state_bytes(trainer.optimizer),
     }
+
+
+def flops_of(recipe: Recipe) -> float:
+    """Training compute as the recipe's methods count it."""
+    flops = recipe.flops
+    for method in run_methods(recipe):
+        flops = method.train_flops(recipe)
+    return flops
 
 
 def _finite(loss: float | None) -> float | None:

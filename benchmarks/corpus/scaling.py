@@ -50,7 +50,8 @@ def measure(name, function):
     }
     return result
 
-corpus = measure("convert", lambda: convert(raw, work / "raw", source="text").corpus)
+options = {"source": "text", "compression": "lz4"}
+corpus = measure("convert", lambda: convert(raw, work / "raw", **options).corpus)
 results["documents"], results["text_bytes"] = corpus.documents, corpus.text_bytes
 wanted = convert(target, work / "target").corpus
 policy = Policy(rule="resample", documents=corpus.documents // 10)

@@ -165,8 +165,8 @@ def lost() -> str:
         best = min(row["winkler"] for method, row in methods.items() if method != "leadsman")
         ratio = methods["leadsman"]["winkler"] / best
         if ratio >= 1:
-            said.append(f"{name} ({ratio:.2f} times the better baseline's)")
-    return f"- Winkler is lost on {', '.join(said)}."
+            said.append(f"{name} ({ratio:.2f})")
+    return f"Winkler is lost on {', '.join(said)}; the better baseline's is 1."
 
 
 def planted() -> str:

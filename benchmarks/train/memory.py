@@ -1,6 +1,6 @@
 """The memory estimate against what a training process really takes.
 
-    python -m benchmarks.train.memory
+    python -m benchmarks.train.memory [CASE ...]
 
 One process a row trains a model of 23M parameters for a few steps as ``leadsman train`` does,
 writing a checkpoint after each step, alone or with a branch. Compared is the largest resident size.
@@ -20,7 +20,7 @@ from typing import Any
 
 from benchmarks.machine import machine
 from benchmarks.train.corpora import random_tokens
-from benchmarks.train.result import write_result
+from benchmarks.train.result import RESULTS, write_result
 
 from leadsman.runs import Mixture, ModelShape, Recipe, Schedule
 from leadsman.train.footprint import estimate_memory_bytes
@@ -33,10 +33,7 @@ STEPS = 5
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "adamw": ("adamw", {}),
     "lion": ("lion", {}),
-    "soap": ("soap", {}),
-    "prodigy": ("prodigy", {}),
     "galore": ("galore", {"galore": {"rank": 128}}),
-    "dct": ("dct", {"dct": {"rank": 128}}),
     "sltrain": ("adamw", {"sltrain": {"rank": 128}}),
     "low_rank": ("adamw", {"low_rank": {"rank": 128}}),
     "monarch": ("adamw", {"monarch": {"blocks": 4}}),
@@ -85,23 +82,24 @@ def measure(name: str, *, branches: bool) -> dict[str, float]:
 
 
 def main() -> None:
-    """Measure every case in a process of its own."""
+    """Measure in a process of its own every case that is named; keep the results of the others."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--here", default="", help="measure one in this process; print")
+    parser.add_argument("cases", nargs="*", default=list(CASES))
+    parser.add_argument("--here", action="store_true", help="measure one in this process; print")
     parser.add_argument("--branches", action="store_true")
     given = parser.parse_args()
     if given.here:
-        print(json.dumps(measure(given.here, branches=given.branches)))
+        print(json.dumps(measure(given.cases[0], branches=given.branches)))
         return
-    rows: dict[str, dict[str, float]] = {}
-    for name in CASES:
+    file = RESULTS / "memory.json"
+    rows: dict[str, Any] = json.loads(file.read_text())["rows"] if file.exists() else {}
+    for name in given.cases:
         for label, options in ((name, []), (f"{name}, branching", ["--branches"])):
-            command = [sys.executable, "-m", "benchmarks.train.memory", "--here", name, *options]
+            command = [sys.executable, "-m", "benchmarks.train.memory", name, "--here", *options]
             told = subprocess.run(command, check=True, capture_output=True, text=True)
             row = json.loads(told.stdout.splitlines()[-1])
             rows[label] = row | {"ratio": round(row["estimated_bytes"] / row["peak_bytes"], 3)}
-            print(label, rows[label], flush=True)
-    write_result("memory", machine("torch") | {"params": SHAPE.params, "rows": rows})
+            write_result("memory", machine("torch") | {"params": SHAPE.params, "rows": rows})
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
     LEADSMAN_CORPORA=DIR python -m benchmarks.train.stop_margin train --out DIR [--claims LEDGER]
     python -m benchmarks.train.stop_margin replay
 
-``train`` runs 3 sizes x 2 seeds x 8 learning rates (a factor of two apart) to the end, restartable,
+``train`` runs 2 sizes x 2 seeds x 8 learning rates (a factor of two apart) to the end, restartable,
 and writes all curves to ``results/lr_curves.parquet``, with those of the four learning rates of
 every method of ``benchmarks/claims`` (``--claims``: its ledger). ``replay`` walks through each
 sweep in several orders as ``leadsman sound`` would with one worker: at a quarter, half and three
@@ -36,7 +36,7 @@ from leadsman.train.ladder.stopping import QUESTIONS, without_warmup
 from leadsman.train.schedule import shared_steps
 
 CURVES = RESULTS / "lr_curves.parquet"
-WIDTHS, SEEDS, TOKENS = (32, 48, 72), (0, 1), 245_760
+WIDTHS, SEEDS, TOKENS = (32, 64), (0, 1), 245_760
 LRS = tuple(0.0005 * 2**k for k in range(8))
 MARGINS = (0.0, 0.005, 0.01, 0.02, 0.03, 0.05, 0.08)
 ORDERS = 4

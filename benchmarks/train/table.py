@@ -39,6 +39,8 @@ def rows() -> list[tuple[str, str, str, str]]:
     if branching := read("branching"):
         share = branching["tokens"]["ratio"]
         add("tokens of 5 x 6 by branching", "<= 45 %", f"{share:.1%}", share <= 0.45)
+        times = branching["processor_seconds"]
+        add("their processor time", "", f"{times['branched'] / times['separate']:.1%}", None)
         by_halves = branching["ratio_if_counts_go_by_halves"]
         add("the same, counts by halves", "", f"{by_halves:.1%}", None)
         apart = branching["largest_difference_to_separate_decays"]

@@ -45,16 +45,8 @@ def test_planted_parameters_and_results_are_found(case):
     assert np.all(relative < max(0.5, 20 * case.noise)), relative
 
 
-def _known_too_narrow(case):
-    """Over-training harm past its turn: 73 % of 30 tables on 2026-11-21; the fit warns."""
-    reason = "nominal 90 % intervals cover about 75 %: five parameters in one valley, see docs/log"
-    narrow = case.law.name == "overtraining-harm"
-    marks = pytest.mark.xfail(reason=reason) if narrow else ()
-    return pytest.param(case, id=case.name, marks=marks)
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("case", [_known_too_narrow(case) for case in CASES])
+@pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in CASES])
 def test_coverage_of_new_results_is_nominal(case):
     law, inside, replicates = case.equipped(), [], 60
     for seed in range(replicates):

@@ -26,12 +26,20 @@ def test_the_page_is_current():
         ("better", [1.95, 2.03, 1.94], "partly"),
         ("better", [2.05, 2.07, 2.03], "not at this scale"),
         ("memory", [2.01, 2.03, 1.99], "reproduced"),
-        ("compute", [2.05, 2.07, 2.03], "partly"),
+        ("compute", [1.95, 1.97, 1.93], "reproduced"),
+        ("compute", [2.05, 2.07, 2.03], "not at this scale"),
         ("equal", [2.2, 2.2, 2.2], "not at this scale"),
     ],
 )
 def test_verdicts(kind, losses, expected):
     assert page.verdict(Contender(label="m", claim="", kind=kind), losses, BASE) == expected
+
+
+def test_less_compute_in_more_time_is_partly_reproduced():
+    contender, losses = Contender(label="m", claim="", kind="compute"), [1.95, 1.97, 1.93]
+    assert page.verdict(contender, losses, BASE, slower=True) == "partly"
+    worse = [2.05, 2.07, 2.03]
+    assert page.verdict(contender, worse, BASE, slower=True) == "not at this scale"
 
 
 def test_differences_are_paired_by_seed():

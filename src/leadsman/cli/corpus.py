@@ -1,35 +1,24 @@
-"""``leadsman corpus``, ``dedup`` and ``decontaminate``: documents in, copies and leaks out."""
+"""``leadsman corpus``: documents in, and a look at them."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-if TYPE_CHECKING:
-    from leadsman.corpus import Corpus, RemovalReport
-    from leadsman.corpus.shards.estimate import Estimate
+from leadsman.cli.inputs import (
+    AsJson,
+    Inputs,
+    MaxRejectRate,
+    Metadata,
+    Out,
+    tell_left_out,
+    tell_unread,
+)
 
-Inputs = Annotated[
-    list[str],
-    typer.Argument(help="Corpora, or files, directories, patterns and URLs to read as such."),
-]
-Out = Annotated[str, typer.Option("--out", "-o", help="Directory or URL of the result.")]
-MaxRejectRate = Annotated[
-    float, typer.Option(help="Largest share of unusable rows in an input, 0 to 1.")
-]
-DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Only say what it would take, from a 1 % sample.")
-]
-Explain = Annotated[
-    str | None, typer.Option("--explain", metavar="ID", help="Say what became of a document.")
-]
-EngineOption = Annotated[
-    str, typer.Option("--engine", help="local, or ray: a cluster; RAY_ADDRESS says which.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+if TYPE_CHECKING:
+    from leadsman.corpus import Corpus
 
 group = typer.Typer(help="Read documents into a corpus, and look at one.", no_args_is_help=True)
 
@@ -37,27 +26,6 @@ group = typer.Typer(help="Read documents into a corpus, and look at one.", no_ar
 def register(app: typer.Typer) -> None:
     """Add the commands of this group."""
     app.add_typer(group, name="corpus")
-    app.command("dedup")(dedup)
-    app.command("decontaminate")(decontaminate)
-
-
-def open_inputs(paths: list[str], out: str, max_reject_rate: float) -> list[Corpus]:
-    """The inputs as corpora; what is none is converted under ``OUT.inputs``."""
-    from leadsman.corpus import open_or_convert
-
-    cache = f"{out.rstrip('/')}.inputs"
-    return [open_or_convert(path, cache, max_reject_rate=max_reject_rate) for path in paths]
-
-
-def print_estimate(estimate: Estimate) -> None:
-    """What a job would take."""
-    from leadsman.humanize import count, duration, megabytes
-
-    typer.echo(
-        f"{count(estimate.documents)} documents, {megabytes(estimate.text_bytes)} of text\n"
-        f"about {duration(estimate.seconds)} and {megabytes(estimate.memory_bytes)} of memory "
-        f"beyond the program's own (tried on {estimate.sample_share:.2%} of it)"
-    )
 
 
 @group.command("convert")
@@ -67,7 +35,7 @@ def convert_command(
     source: Annotated[
         str | None, typer.Option(help="Name of the source; else the rows' own.")
     ] = None,
-    metadata: Annotated[list[str] | None, typer.Option(help="Another field to keep.")] = None,
+    metadata: Metadata = None,
     suffix: Annotated[
         list[str] | None, typer.Option(help="A suffix to read as plain text.")
     ] = None,
@@ -86,10 +54,8 @@ def convert_command(
         max_reject_rate=max_reject_rate,
     )
     _print_sources(report.corpus)
-    if report.rejected:
-        typer.echo(f"{report.rejected} rows could not be used; the first: {report.first_reject}")
-    for reason, count in report.skipped.items():
-        typer.echo(f"skipped, {reason}: {count}")
+    tell_unread(report)
+    tell_left_out(report.left_out)
 
 
 @group.command("stats")
@@ -141,123 +107,6 @@ def verify(corpus: str) -> None:
     typer.echo(f"all {len(opened.shards)} shards are as they were written")
 
 
-def dedup(
-    inputs: Inputs,
-    out: Out,
-    method: Annotated[
-        str, typer.Option(help="minhash, exact copies only, paragraph, line, or semantic.")
-    ] = "minhash",
-    threshold: Annotated[
-        float | None,
-        typer.Option(help="Least similarity of a copy: Jaccard 0.7; cosine 0.9 if semantic."),
-    ] = None,
-    prototypes: Annotated[
-        float, typer.Option(help="Share of the most ordinary documents to drop too (semantic).")
-    ] = 0.0,
-    embedding: Annotated[
-        str, typer.Option(help="svd, or a sentence-transformers model (semantic).")
-    ] = "svd",
-    max_source_loss: Annotated[
-        float, typer.Option(help="Warn when a source loses more than this share.")
-    ] = 0.5,
-    max_reject_rate: MaxRejectRate = 0.01,
-    engine: EngineOption = "local",
-    dry_run: DryRun = False,
-    explain: Explain = None,
-) -> None:
-    """Drop copies and near copies; each removal is checked. Of two copies, the first stays."""
-    from leadsman.cli.dedup import METHODS, dedup_otherwise, print_found
-    from leadsman.corpus import Corpus, deduplicate
-    from leadsman.corpus.dedup.documents import MEMORY_PER_DOCUMENT
-    from leadsman.corpus.shards.estimate import estimate
-    from leadsman.engine import open_engine
-
-    if explain is not None:
-        _explain(out, explain)
-        return
-    corpora = open_inputs(inputs, out, max_reject_rate)
-    if method in METHODS:
-        found = dedup_otherwise(
-            corpora, out, method, threshold=threshold, prototypes=prototypes, embedding=embedding,
-            max_source_loss=max_source_loss, engine=open_engine(engine, threads=True),
-            dry_run=dry_run,
-        )  # fmt: skip
-        if found is not None:
-            _print_removal(found)
-            print_found(found)
-        return
-    options: dict[str, Any] = {"method": method}
-    options |= {} if threshold is None else {"threshold": threshold}
-    options["engine"] = open_engine(engine, threads=True)
-    if dry_run:
-
-        def work(corpus: Corpus, place: Path) -> object:
-            return deduplicate(corpus, place, **options)
-
-        joined = Corpus.join(corpora)
-        print_estimate(estimate(joined, work, memory_per_document=MEMORY_PER_DOCUMENT))
-        return
-    report = deduplicate(corpora, out, max_source_loss=max_source_loss, **options)
-    _print_removal(report)
-    typer.echo(
-        f"every removal was checked: precision {report.precision:.3f}, lowest similarity "
-        f"{report.lowest_jaccard:.3f}; whole clusters would have cost {report.proposed} documents"
-    )
-
-
-def decontaminate(
-    inputs: Inputs,
-    against: Annotated[
-        list[str], typer.Option("--against", "-a", help="Target or evaluation set.")
-    ],
-    out: Out,
-    n: Annotated[int, typer.Option("--n", help="Tokens in an n-gram.")] = 8,
-    span: Annotated[int, typer.Option(help="Tokens in a row that must not be shared.")] = 30,
-    overlap: Annotated[float, typer.Option(help="Share of n-grams that must not be shared.")] = 0.5,
-    max_reject_rate: MaxRejectRate = 0.01,
-    engine: EngineOption = "local",
-    dry_run: DryRun = False,
-    explain: Explain = None,
-) -> None:
-    """Drop documents that hold text of a target or an evaluation set."""
-    from leadsman.corpus import Corpus
-    from leadsman.corpus import decontaminate as run
-    from leadsman.corpus.dedup.contamination import MEMORY_PER_DOCUMENT
-    from leadsman.corpus.shards.estimate import estimate
-    from leadsman.engine import open_engine
-
-    if explain is not None:
-        _explain(out, explain)
-        return
-    corpora = open_inputs(inputs, out, max_reject_rate)
-    targets = open_inputs(against, out, max_reject_rate)
-    options: dict[str, Any] = {"n": n, "span": span, "overlap": overlap}
-    options["engine"] = open_engine(engine, threads=True)
-    if dry_run:
-
-        def work(corpus: Corpus, place: Path) -> object:
-            return run(corpus, targets, place, **options)
-
-        joined = Corpus.join(corpora)
-        print_estimate(estimate(joined, work, memory_per_document=MEMORY_PER_DOCUMENT))
-        return
-    report = run(corpora, targets, out, **options)
-    _print_removal(report)
-    if report.short_items:
-        typer.echo(
-            f"{report.short_items} of {report.items} items have fewer than {n} tokens: "
-            f"looked for as whole documents only"
-        )
-
-
-def _explain(out: str, document: str) -> None:
-    from leadsman.corpus import Corpus
-    from leadsman.corpus.dedup.explain import explain_removal
-
-    record = explain_removal(Corpus.open(out), document)
-    typer.echo(json.dumps(record, indent=1, ensure_ascii=False))
-
-
 def _print_sources(corpus: Corpus) -> None:
     from rich.console import Console
     from rich.table import Table
@@ -277,32 +126,3 @@ def _print_sources(corpus: Corpus) -> None:
         f"{corpus.documents} documents, {megabytes(corpus.text_bytes)} in "
         f"{len(corpus.shards)} shards at {corpus.location}"
     )
-
-
-def _print_removal(report: RemovalReport) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    from leadsman.corpus import Extent
-    from leadsman.humanize import megabytes
-
-    table = Table(box=None, pad_edge=False)
-    table.add_column("source")
-    for heading in ("documents", "text", "removed", "text removed"):
-        table.add_column(heading, justify="right")
-    for name, offered in report.offered.items():
-        kept = report.kept.get(name, Extent())
-        lost = offered.text_bytes - kept.text_bytes
-        table.add_row(
-            name,
-            str(offered.documents),
-            megabytes(offered.text_bytes),
-            str(offered.documents - kept.documents),
-            f"{megabytes(lost)} ({lost / max(offered.text_bytes, 1):.1%})",
-        )
-    Console().print(table)
-    for reason, extent in report.removed.items():
-        typer.echo(f"{reason}: {extent.documents} documents, {megabytes(extent.text_bytes)}")
-    for warning in report.warnings:
-        typer.secho(f"warning: {warning}", err=True, fg="yellow")
-    typer.echo(f"kept: {report.location}; what went and why: {report.location}/rejects")

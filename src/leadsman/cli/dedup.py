@@ -1,67 +1,218 @@
-"""``leadsman dedup --method paragraph|line|semantic``: what the minhash method does not see."""
+"""``leadsman dedup`` and ``decontaminate``: copies and leaks out."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+
+from leadsman.cli.inputs import (
+    DryRun,
+    EngineOption,
+    Explain,
+    Inputs,
+    MaxRejectRate,
+    MaxSourceLoss,
+    Metadata,
+    Out,
+    StopSourceLoss,
+    open_inputs,
+    print_estimate,
+)
 
 if TYPE_CHECKING:
     from leadsman.corpus import Corpus, RemovalReport
     from leadsman.engine import Engine
 
-PIECES = ("paragraph", "line")
-METHODS = (*PIECES, "semantic")
+    Work = Callable[..., RemovalReport]
 
 
-def dedup_otherwise(
-    corpora: Sequence[Corpus],
-    out: str,
-    method: str,
-    *,
-    threshold: float | None,
-    prototypes: float,
-    embedding: str,
-    max_source_loss: float,
-    engine: Engine,
-    dry_run: bool,
-) -> RemovalReport | None:
-    """Deduplicate by one of ``METHODS``, or only say what it would take."""
-    from leadsman.cli.corpus import print_estimate
-    from leadsman.corpus import Corpus
-    from leadsman.corpus.dedup.paragraphs import MEMORY_PER_DOCUMENT as PIECES_MEMORY
-    from leadsman.corpus.dedup.paragraphs import deduplicate_paragraphs
-    from leadsman.corpus.dedup.semantic import MEMORY_PER_DOCUMENT, deduplicate_semantic
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("dedup")(dedup)
+    app.command("decontaminate")(decontaminate)
+
+
+def dedup(
+    inputs: Inputs,
+    out: Out,
+    method: Annotated[
+        str, typer.Option(help="minhash, exact copies only, paragraph, line, or semantic.")
+    ] = "minhash",
+    threshold: Annotated[
+        float | None,
+        typer.Option(help="Least similarity of a copy: Jaccard 0.7; cosine 0.9 if semantic."),
+    ] = None,
+    prototypes: Annotated[
+        float, typer.Option(help="Share of the most ordinary documents to drop too (semantic).")
+    ] = 0.0,
+    embedding: Annotated[
+        str, typer.Option(help="svd, or a sentence-transformers model (semantic).")
+    ] = "svd",
+    metadata: Metadata = None,
+    max_source_loss: MaxSourceLoss = 0.5,
+    stop_source_loss: StopSourceLoss = None,
+    max_reject_rate: MaxRejectRate = 0.01,
+    engine: EngineOption = "local",
+    dry_run: DryRun = False,
+    explain: Explain = None,
+) -> None:
+    """Drop copies and near copies; each removal is checked. Of two copies, the first stays."""
     from leadsman.corpus.shards.estimate import estimate
+    from leadsman.engine import open_engine
+
+    if explain is not None:
+        _explain(out, explain)
+        return
+    work, memory = _worker(
+        method, threshold, prototypes, embedding, open_engine(engine, threads=True)
+    )
+    opened = open_inputs(inputs, out, max_reject_rate, metadata)
+    if dry_run:
+        print_estimate(estimate(opened.joined, work, memory_per_document=memory))
+        return
+    report = work(
+        opened.corpora, out, max_source_loss=max_source_loss, stop_source_loss=stop_source_loss
+    )
+    opened.keep_rejects(out)
+    _print_removal(report)
+    _print_found(report)
+
+
+def decontaminate(
+    inputs: Inputs,
+    against: Annotated[
+        list[str], typer.Option("--against", "-a", help="Target or evaluation set.")
+    ],
+    out: Out,
+    n: Annotated[int, typer.Option("--n", help="Tokens in an n-gram.")] = 8,
+    span: Annotated[int, typer.Option(help="Tokens in a row that must not be shared.")] = 30,
+    overlap: Annotated[float, typer.Option(help="Share of n-grams that must not be shared.")] = 0.5,
+    metadata: Metadata = None,
+    max_source_loss: MaxSourceLoss = 0.5,
+    stop_source_loss: StopSourceLoss = None,
+    max_reject_rate: MaxRejectRate = 0.01,
+    engine: EngineOption = "local",
+    dry_run: DryRun = False,
+    explain: Explain = None,
+) -> None:
+    """Drop documents that hold text of a target or an evaluation set."""
+    from leadsman.corpus import decontaminate as run
+    from leadsman.corpus.dedup.contamination import MEMORY_PER_DOCUMENT
+    from leadsman.corpus.shards.estimate import estimate
+    from leadsman.engine import open_engine
+
+    if explain is not None:
+        _explain(out, explain)
+        return
+    opened = open_inputs(inputs, out, max_reject_rate, metadata)
+    targets = open_inputs(against, out, max_reject_rate).corpora
+    options: dict[str, Any] = {"n": n, "span": span, "overlap": overlap}
+    options["engine"] = open_engine(engine, threads=True)
+    if dry_run:
+
+        def work(corpus: Corpus, place: Path) -> object:
+            return run(corpus, targets, place, **options)
+
+        print_estimate(estimate(opened.joined, work, memory_per_document=MEMORY_PER_DOCUMENT))
+        return
+    report = run(
+        opened.corpora, targets, out, max_source_loss=max_source_loss,
+        stop_source_loss=stop_source_loss, **options,
+    )  # fmt: skip
+    opened.keep_rejects(out)
+    _print_removal(report)
+    if report.short_items:
+        typer.echo(
+            f"{report.short_items} of {report.items} items have fewer than {n} tokens: "
+            f"looked for as whole documents only"
+        )
+
+
+def _worker(
+    method: str, threshold: float | None, prototypes: float, embedding: str, engine: Engine
+) -> tuple[Work, int]:
+    """What does the work, given corpora and a place, and the bytes it holds for a document."""
+    from leadsman.corpus import deduplicate
+    from leadsman.corpus.dedup import documents, paragraphs, semantic
     from leadsman.corpus.vectors.embedding import embedding_named
 
-    joined = Corpus.join(corpora)
+    options: dict[str, Any] = {} if threshold is None else {"threshold": threshold}
 
-    def work(corpus: Corpus, place: str | Path, max_source_loss: float = 1.0) -> RemovalReport:
-        if method in PIECES:
-            unit: Literal["paragraph", "line"] = "line" if method == "line" else "paragraph"
-            return deduplicate_paragraphs(corpus, place, unit=unit, max_source_loss=max_source_loss)
-        options: dict[str, Any] = {} if threshold is None else {"threshold": threshold}
-        return deduplicate_semantic(
-            corpus, place, prototypes=prototypes, embedding=embedding_named(embedding),
-            max_source_loss=max_source_loss, engine=engine, **options,
+    def pieces(corpora: Corpus | Sequence[Corpus], place: str | Path, **guard: Any) -> Any:
+        unit: Literal["paragraph", "line"] = "line" if method == "line" else "paragraph"
+        return paragraphs.deduplicate_paragraphs(corpora, place, unit=unit, engine=engine, **guard)
+
+    def meaning(corpora: Corpus | Sequence[Corpus], place: str | Path, **guard: Any) -> Any:
+        return semantic.deduplicate_semantic(
+            corpora, place, prototypes=prototypes, embedding=embedding_named(embedding),
+            engine=engine, **options, **guard,
         )  # fmt: skip
 
-    if dry_run:
-        memory = PIECES_MEMORY if method in PIECES else MEMORY_PER_DOCUMENT
-        print_estimate(estimate(joined, work, memory_per_document=memory))
-        return None
-    return work(joined, out, max_source_loss)
+    def copies(corpora: Corpus | Sequence[Corpus], place: str | Path, **guard: Any) -> Any:
+        given: Any = {"method": method} | options
+        return deduplicate(corpora, place, engine=engine, **given, **guard)
+
+    if method in ("paragraph", "line"):
+        return pieces, paragraphs.MEMORY_PER_DOCUMENT
+    if method == "semantic":
+        return meaning, semantic.MEMORY_PER_DOCUMENT
+    return copies, documents.MEMORY_PER_DOCUMENT
 
 
-def print_found(report: RemovalReport) -> None:
+def _explain(out: str, document: str) -> None:
+    from leadsman.corpus import Corpus
+    from leadsman.corpus.dedup.explain import explain_removal
+
+    record = explain_removal(Corpus.open(out), document)
+    typer.echo(json.dumps(record, indent=1, ensure_ascii=False))
+
+
+def _print_removal(report: RemovalReport) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from leadsman.corpus import Extent
+    from leadsman.humanize import megabytes
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("source")
+    for heading in ("documents", "text", "removed", "text removed"):
+        table.add_column(heading, justify="right")
+    for name, offered in report.offered.items():
+        lost = offered - report.kept.get(name, Extent())
+        table.add_row(
+            name,
+            str(offered.documents),
+            megabytes(offered.text_bytes),
+            str(lost.documents),
+            f"{megabytes(lost.text_bytes)} ({lost.text_bytes / max(offered.text_bytes, 1):.1%})",
+        )
+    Console().print(table)
+    for reason, extent in report.removed.items():
+        typer.echo(f"{reason}: {extent.documents} documents, {megabytes(extent.text_bytes)}")
+    for warning in report.warnings:
+        typer.secho(f"warning: {warning}", err=True, fg="yellow")
+    why = f"; what went and why: {report.location}/rejects" if report.documents_removed else ""
+    typer.echo(f"kept: {report.location}{why}")
+
+
+def _print_found(report: RemovalReport) -> None:
     """What the method alone tells."""
+    from leadsman.corpus import DedupReport
     from leadsman.corpus.dedup.paragraphs import ParagraphReport
     from leadsman.corpus.dedup.semantic import SemanticReport
     from leadsman.humanize import megabytes
 
+    if isinstance(report, DedupReport):
+        typer.echo(
+            f"every removal was checked: precision {report.precision:.3f}, lowest similarity "
+            f"{report.lowest_jaccard:.3f}; whole clusters would have cost {report.proposed} "
+            f"documents"
+        )
     if isinstance(report, ParagraphReport):
         typer.echo(
             f"{report.spans} {report.unit}s, {megabytes(report.span_bytes)}, were cut out of "

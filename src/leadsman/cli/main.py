@@ -53,6 +53,7 @@ GROUPS = (
     "train",
     "forecast",
     "corpus",
+    "dedup",
     "select",
     "mix",
     "runs",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from leadsman.cli.corpus import AsJson, DryRun, Inputs, MaxRejectRate, Out, open_inputs
+from leadsman.cli.inputs import AsJson, DryRun, Inputs, MaxRejectRate, Out, open_inputs, size_of
 
 if TYPE_CHECKING:
     from leadsman.corpus import Corpus
@@ -41,15 +41,13 @@ def mix(
     as_json: AsJson = False,
 ) -> None:
     """Find proportions of the sources, and measure them on held-out text of the target."""
-    from leadsman.cli.select import size_of
     from leadsman.cli.watch import TerminalWatcher
-    from leadsman.corpus import Corpus
     from leadsman.mix import mix as run
     from leadsman.registry import method as find_method
     from leadsman.registry import method_settings
 
-    sources = Corpus.join(open_inputs(inputs, out, max_reject_rate))
-    wanted = Corpus.join(open_inputs(target, out, max_reject_rate))
+    opened = open_inputs(inputs, out, max_reject_rate)
+    sources, wanted = opened.joined, open_inputs(target, out, max_reject_rate).joined
     mixer = cast("type[Mixer]", find_method("mixer", method))
     made = mixer(**method_settings(mixer, setting or []))
     proxy_size = size_of(proxy_bytes, "--proxy-bytes")
@@ -62,6 +60,7 @@ def mix(
             proxy_bytes=proxy_size, training_bytes=size_of(training_bytes, "--training-bytes"),
             watch=(lambda done, total, what: None) if as_json else watcher.progress,
         )  # fmt: skip
+    opened.keep_rejects(out)
     if as_json:
         typer.echo(json.dumps(report.to_dict(), indent=1))
         return

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from leadsman.cli.corpus import (
+from leadsman.cli.inputs import (
     AsJson,
     DryRun,
     EngineOption,
     Explain,
     Inputs,
     MaxRejectRate,
+    Metadata,
     Out,
     open_inputs,
     print_estimate,
+    size_of,
 )
 from leadsman.cli.sweep import amounts_of, run_sweep
 
 if TYPE_CHECKING:
     from leadsman.corpus import Corpus
-    from leadsman.select import Selection, Selector
+    from leadsman.select import Policy, Selection, Selector
+    from leadsman.select.sweep import SweepDesign
 
 
 def register(app: typer.Typer) -> None:
@@ -70,7 +75,11 @@ def select(
     ] = None,
     proxy: Annotated[str, typer.Option(help="Trained by --sweep: ngram or neural.")] = "ngram",
     seeds: Annotated[int, typer.Option(help="Repetitions of --sweep.")] = 3,
+    equal_compute: Annotated[
+        bool, typer.Option(help="Whether --sweep trains every amount on as many bytes, too.")
+    ] = True,
     seed: int = 0,
+    metadata: Metadata = None,
     engine: EngineOption = "local",
     max_reject_rate: MaxRejectRate = 0.01,
     dry_run: DryRun = False,
@@ -78,63 +87,85 @@ def select(
     as_json: AsJson = False,
 ) -> None:
     """Choose the documents that serve a target; with --sweep, say what each amount is worth."""
-    from leadsman.corpus import Corpus
-    from leadsman.corpus.shards.estimate import estimate
-    from leadsman.engine import open_engine
-    from leadsman.registry import method as find_method
-    from leadsman.registry import method_settings
-    from leadsman.select import Policy
-    from leadsman.select import select as run
     from leadsman.select.explain import explain_choice
-    from leadsman.select.selection import MEMORY_PER_DOCUMENT, read_report
-    from leadsman.select.sweep import SweepDesign
+    from leadsman.select.selection import read_report
 
-    raw = Corpus.join(open_inputs(inputs, out, max_reject_rate))
+    opened = open_inputs(inputs, out, max_reject_rate, metadata)
+    raw = opened.joined
     if explain is not None:
         typer.echo(json.dumps(explain_choice(raw, read_report(out), explain), indent=1))
         return
-    wanted = Corpus.join(open_inputs(target, out, max_reject_rate))
+    wanted = open_inputs(target, out, max_reject_rate).joined
     if sweep is not None:
-        design = SweepDesign(
-            methods=tuple(":".join([name, *(setting or [])]) for name in method.split(",")),
-            amounts=amounts_of(sweep),
-            seeds=seeds,
-            rule=cast(Any, rule or "top"),
-            effective_size=effective_size,
-            proxy=cast(Any, proxy),
-            seed=seed,
-        )
+        design = _design(
+            sweep, method, setting, seeds=seeds, rule=cast(Any, rule or "top"),
+            effective_size=effective_size, proxy=cast(Any, proxy), seed=seed,
+            equal_compute=equal_compute,
+        )  # fmt: skip
         run_sweep(raw, wanted, out, design, dry_run=dry_run, as_json=as_json)
+        if not dry_run:
+            opened.keep_rejects(out)
         return
-    selector = cast("type[Selector]", find_method("selector", method))
-    settings = method_settings(selector, setting or [])
-    policy = Policy(
-        rule=cast(Any, rule or "resample"),
-        fraction=keep,
-        documents=documents,
-        text_bytes=size_of(text_bytes, "--bytes"),
-        tokens=size_of(tokens, "--tokens"),
-        threshold=threshold,
-        temperature=temperature,
-        effective_size=effective_size,
+    policy = _policy(
+        rule=cast(Any, rule or "resample"), fraction=keep, documents=documents,
+        text_bytes=size_of(text_bytes, "--bytes"), tokens=size_of(tokens, "--tokens"),
+        threshold=threshold, temperature=temperature, effective_size=effective_size,
         quotas=_quotas(quota or []),
-    )
-    if dry_run:
-
-        def work(corpus: Corpus, place: Path) -> object:
-            share = Policy(fraction=0.1)
-            return run(corpus, wanted, place, selector=selector(**settings), policy=share)
-
-        print_estimate(estimate(raw, work, memory_per_document=MEMORY_PER_DOCUMENT))
-        return
-    report = run(
-        raw, wanted, out, selector=selector(**settings), policy=policy, tokenizer=tokenizer,
-        bytes_per_token=bytes_per_token, seed=seed, engine=open_engine(engine, threads=True),
     )  # fmt: skip
+    make = _maker(method, setting)
+    if dry_run:
+        _print_dry_run(raw, wanted, make)
+        return
+    report = _run(
+        raw, wanted, out, selector=make(), policy=policy, tokenizer=tokenizer,
+        bytes_per_token=bytes_per_token, seed=seed, engine=engine,
+    )  # fmt: skip
+    opened.keep_rejects(out)
     if as_json:
         typer.echo(json.dumps(report.to_dict(), indent=1))
         return
     _print(report)
+
+
+def _design(sweep: str, method: str, setting: list[str] | None, **options: Any) -> SweepDesign:
+    from leadsman.select.sweep import SweepDesign
+
+    methods = tuple(":".join([name, *(setting or [])]) for name in method.split(","))
+    return SweepDesign(methods=methods, amounts=amounts_of(sweep), **options)
+
+
+def _policy(**options: Any) -> Policy:
+    from leadsman.select import Policy
+
+    return Policy(**options)
+
+
+def _maker(method: str, setting: list[str] | None) -> Callable[[], Selector]:
+    """Makes the selector, its settings checked."""
+    from leadsman.registry import method as find_method
+    from leadsman.registry import method_settings
+
+    selector = cast("type[Selector]", find_method("selector", method))
+    return partial(selector, **method_settings(selector, setting or []))
+
+
+def _run(raw: Corpus, wanted: Corpus, out: str, *, engine: str, **options: Any) -> Selection:
+    from leadsman.engine import open_engine
+    from leadsman.select import select as run
+
+    return run(raw, wanted, out, engine=open_engine(engine, threads=True), **options)
+
+
+def _print_dry_run(raw: Corpus, wanted: Corpus, make: Callable[[], Selector]) -> None:
+    from leadsman.corpus.shards.estimate import estimate
+    from leadsman.select import Policy
+    from leadsman.select import select as run
+    from leadsman.select.selection import MEMORY_PER_DOCUMENT
+
+    def work(corpus: Corpus, place: Path) -> object:
+        return run(corpus, wanted, place, selector=make(), policy=Policy(fraction=0.1))
+
+    print_estimate(estimate(raw, work, memory_per_document=MEMORY_PER_DOCUMENT))
 
 
 def _quotas(given: list[str]) -> dict[str, float]:
@@ -148,24 +179,6 @@ def _quotas(given: list[str]) -> dict[str, float]:
         except ValueError as error:
             raise InputError(f"{item!r} is not SOURCE=SHARE", column="--quota") from error
     return quotas
-
-
-def size_of(text: str | None, option: str) -> int | None:
-    """``5000000``, ``5M`` or ``1G`` as a number; ``None`` stays.
-
-    Raises:
-        InputError: that is no size.
-    """
-    from leadsman.errors import InputError
-
-    if text is None:
-        return None
-    factors = {"k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12}
-    letter = text[-1:].lower()
-    try:
-        return int(float(text[:-1]) * factors[letter]) if letter in factors else int(text)
-    except ValueError as error:
-        raise InputError(f"{text!r} is no size; write 5000000, 5M or 1G", column=option) from error
 
 
 def _print(report: Selection) -> None:
@@ -192,7 +205,8 @@ def _print(report: Selection) -> None:
         )
     Console().print(table)
     typer.echo(
-        f"KL to the target falls from {report.kl_raw:.4f} by {report.kl_reduction:.4f} nats\n"
+        f"KL to the target {'falls' if report.kl_reduction >= 0 else 'rises'} from "
+        f"{report.kl_raw:.4f} to {report.kl_raw - report.kl_reduction:.4f} nats\n"
         f"effective sample size {report.effective_size:,.1f} documents at temperature "
         f"{report.temperature:.4g}; {report.overlap_with_top:.0%} of the choice are the highest "
         f"scores"

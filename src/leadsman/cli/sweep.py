@@ -34,7 +34,7 @@ def run_sweep(
     """Run a sweep, or say what it would take; print what it found."""
     import json
 
-    from leadsman.cli.corpus import print_estimate
+    from leadsman.cli.inputs import print_estimate
     from leadsman.cli.watch import TerminalWatcher
     from leadsman.corpus.shards.estimate import estimate
     from leadsman.select.selection import MEMORY_PER_DOCUMENT

@@ -108,15 +108,12 @@ def _way(design: Design, workers: int, *, way: str, measured: bool) -> Way:
     """The way that was asked for, or that is fastest here."""
     from leadsman.errors import InputError
     from leadsman.train.cost import estimate_ladder_seconds
-    from leadsman.train.device import resolve_device
     from leadsman.train.sweep import Way, choose_way
     from leadsman.train.sweep.ways import largest_stack
 
-    try:
-        device = resolve_device(design.fields["device"])
-    except InputError:
+    device = _device(design)
+    if not device:
         way = "processes"  # the runs will say it, and the ledger with them
-        device = "cpu"
     processes = Way("processes", workers=workers, threads=design.fields["threads"])
     if way == "auto" and measured:
         nominal = estimate_ladder_seconds(
@@ -145,6 +142,17 @@ def _way(design: Design, workers: int, *, way: str, measured: bool) -> Way:
     )
 
 
+def _device(design: Design) -> str:
+    """Where the runs will be; empty if what was asked for is not there."""
+    from leadsman.errors import InputError
+    from leadsman.train.device import resolve_device
+
+    try:
+        return resolve_device(design.fields["device"])
+    except InputError:
+        return ""
+
+
 def _jobs(design: Design, way: Way) -> list[TrunkJob]:
     from dataclasses import replace
 
@@ -167,8 +175,10 @@ def describe(design: Design, workers: int) -> list[str]:
     alone = sum(recipe.tokens for recipe in recipes)
     shared = sum(job.tokens for job in jobs)
     nominal = estimate_ladder_seconds(jobs, workers=workers, held_out_tokens=design.held_out_tokens)
+    device = _device(design) or "cpu"
     memory = max(
-        estimate_memory_bytes(job.recipes[0], branches=len(job.recipes) > 1) for job in jobs
+        estimate_memory_bytes(job.recipes[0], device=device, branches=len(job.recipes) > 1)
+        for job in jobs
     )
     flops = sum(job.flops for job in jobs)
     return [

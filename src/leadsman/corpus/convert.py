@@ -16,7 +16,8 @@ from leadsman.corpus.corpus import MANIFEST, Corpus
 from leadsman.corpus.readers.options import MAX_DOCUMENT_BYTES
 from leadsman.corpus.readers.rejects import Rejects
 from leadsman.corpus.readers.sources import TEXT_SUFFIXES, files_state, read_source, source_name
-from leadsman.corpus.shards.writer import SHARD_BYTES, Compression, write_corpus
+from leadsman.corpus.shards.open_shard import Compression
+from leadsman.corpus.shards.writer import SHARD_BYTES, write_corpus
 from leadsman.files import Directory
 
 
@@ -30,12 +31,27 @@ class ConvertReport:
         first_reject: the first of them, for a person; empty if there is none.
         skipped: what is no document and no fault (files of other kinds, pages without text),
             by reason.
+        left_out: fields of the rows that the corpus has not.
     """
 
     corpus: Corpus
     rejected: int
     first_reject: str
     skipped: Mapping[str, int] = field(default_factory=dict)
+    left_out: Sequence[str] = ()
+
+    @classmethod
+    def of(cls, corpus: Corpus) -> ConvertReport:
+        """The report of the conversion that made a corpus; of any other, that all is well."""
+        directory = corpus.directory()
+        plain = json.loads(directory.read("report.json")) if directory.exists("report.json") else {}
+        return cls(
+            corpus,
+            plain.get("rejected", 0),
+            plain.get("first_reject", ""),
+            plain.get("skipped", {}),
+            plain.get("left_out", ()),
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
@@ -45,6 +61,7 @@ class ConvertReport:
             "rejected": self.rejected,
             "first_reject": self.first_reject,
             "skipped": dict(self.skipped),
+            "left_out": list(self.left_out),
         }
 
 
@@ -68,6 +85,23 @@ def open_or_convert(path: str | Path, cache: str | Path, **options: Any) -> Corp
     if Directory(place).exists(MANIFEST):
         return Corpus.open(place)
     return convert(path, place, **options).corpus
+
+
+def keep_rejects(corpora: Sequence[Corpus], out: str | Path) -> int:
+    """Copy the records of unusable rows of converted corpora to ``OUT/rejects``.
+
+    Returns:
+        How many files there are now; they begin with those of the first corpus.
+    """
+    directory, files = Directory(str(out)), 0
+    for corpus in corpora:
+        for path in sorted(corpus.directory().glob("rejects/rows-*.parquet")):
+            name = path.rpartition("/")[2]
+            directory.write(
+                f"rejects/rows-{files:05d}.parquet", corpus.directory().read(f"rejects/{name}")
+            )
+            files += 1
+    return files
 
 
 def convert(
@@ -125,7 +159,8 @@ def convert(
         out, batches(), shard_bytes=shard_bytes, compression=compression, progress=progress
     )
     first = "" if rejects.first is None else str(rejects.first)
-    report = ConvertReport(corpus, rejects.count, first, dict(sorted(rejects.skipped.items())))
+    skipped = dict(sorted(rejects.skipped.items()))
+    report = ConvertReport(corpus, rejects.count, first, skipped, sorted(rejects.left_out))
     directory.write_json("report.json", report.to_dict())
     directory.remove(".work")
     return report

@@ -1,4 +1,4 @@
-"""The nouns of the room: a corpus of Parquet shards, a source offered, a target wanted.
+"""The noun of the room: a corpus of Parquet shards.
 
     CORPUS/shard-00000.parquet   id string, text large_string, source string, + metadata
            manifest.json         written last: a directory without it is not a corpus
@@ -302,57 +302,6 @@ class Corpus:
             if digest.hexdigest() != shard.sha256:
                 problems.append(f"{shard.name}: checksum differs; it was changed or damaged")
         return problems
-
-
-@dataclass(frozen=True)
-class Source:
-    """A named corpus offered for training.
-
-    Attributes:
-        name: what people call it.
-        corpus: what is revealed of it: a sample, or all.
-        declared_bytes: its full size in bytes of text; 0 stands for "all is revealed".
-        price: money for the whole source, if it has a price.
-
-    Raises:
-        InputError: it declares less than it reveals, or a negative price.
-    """
-
-    name: str
-    corpus: Corpus
-    declared_bytes: int = 0
-    price: float | None = None
-
-    def __post_init__(self) -> None:
-        revealed = self.corpus.text_bytes
-        if self.declared_bytes == 0:
-            object.__setattr__(self, "declared_bytes", revealed)
-        if self.declared_bytes < revealed:
-            raise InputError(
-                f"source {self.name!r} declares {self.declared_bytes} bytes but "
-                f"{revealed} are readable; declare the full size",
-                column="declared_bytes",
-            )
-        if self.price is not None and not self.price >= 0:
-            raise InputError(f"must be zero or more, not {self.price}", column="price")
-
-    @property
-    def revealed_fraction(self) -> float:
-        """Share of the source that can be read, in (0, 1]."""
-        return self.corpus.text_bytes / self.declared_bytes if self.declared_bytes else 1.0
-
-
-@dataclass(frozen=True)
-class Target:
-    """Documents that say what "good" means.
-
-    Attributes:
-        name: what people call it.
-        corpus: the documents.
-    """
-
-    name: str
-    corpus: Corpus
 
 
 def _first_line(error: BaseException) -> str:

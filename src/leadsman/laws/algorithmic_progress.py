@@ -16,7 +16,8 @@ from typing import ClassVar
 import numpy as np
 
 from leadsman.laws.base import FittedLaw, Floats
-from leadsman.laws.fitting.parametric import Parameter, ParametricLaw, grid
+from leadsman.laws.fitting.parametric import ParametricLaw, grid
+from leadsman.laws.fitting.parametric_form import Parameter
 from leadsman.methods import Paper
 
 

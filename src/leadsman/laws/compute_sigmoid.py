@@ -16,7 +16,8 @@ import numpy as np
 
 from leadsman.errors import MethodError
 from leadsman.laws.base import Floats
-from leadsman.laws.fitting.parametric import Parameter, ParametricLaw, grid, sigmoid
+from leadsman.laws.fitting.parametric import ParametricLaw, grid, sigmoid
+from leadsman.laws.fitting.parametric_form import Parameter
 from leadsman.methods import Paper
 
 

@@ -16,7 +16,8 @@ import polars as pl
 
 from leadsman.laws.base import Floats
 from leadsman.laws.fitting.fitted_parametric import FittedParametric
-from leadsman.laws.fitting.parametric import Parameter, ParametricLaw
+from leadsman.laws.fitting.parametric import ParametricLaw
+from leadsman.laws.fitting.parametric_form import Parameter
 from leadsman.laws.table import column
 from leadsman.methods import Paper
 

@@ -17,7 +17,8 @@ import numpy as np
 
 from leadsman.errors import MethodError
 from leadsman.laws.base import FittedLaw, Floats
-from leadsman.laws.fitting.parametric import Parameter, ParametricLaw, grid, logit, sigmoid
+from leadsman.laws.fitting.parametric import ParametricLaw, grid, logit, sigmoid
+from leadsman.laws.fitting.parametric_form import Parameter
 from leadsman.methods import Paper
 
 

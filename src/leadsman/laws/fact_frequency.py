@@ -18,7 +18,8 @@ import polars as pl
 
 from leadsman.errors import InputError, MethodError
 from leadsman.laws.base import Floats
-from leadsman.laws.fitting.parametric import Parameter, ParametricLaw, logit, sigmoid
+from leadsman.laws.fitting.parametric import ParametricLaw, logit, sigmoid
+from leadsman.laws.fitting.parametric_form import Parameter
 from leadsman.laws.table import column
 from leadsman.methods import Paper
 

@@ -20,7 +20,8 @@ import polars as pl
 
 from leadsman.laws.base import FittedLaw, Floats
 from leadsman.laws.fitting.identify import check_design
-from leadsman.laws.fitting.parametric import Parameter, ParametricLaw, grid
+from leadsman.laws.fitting.parametric import ParametricLaw, grid
+from leadsman.laws.fitting.parametric_form import Parameter
 from leadsman.laws.table import columns
 from leadsman.methods import Paper
 

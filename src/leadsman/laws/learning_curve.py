@@ -24,7 +24,8 @@ import polars as pl
 from leadsman.errors import DesignError, MethodError
 from leadsman.laws.base import Floats
 from leadsman.laws.fitting.fitted_parametric import FittedParametric
-from leadsman.laws.fitting.parametric import Parameter, ParametricLaw, grid
+from leadsman.laws.fitting.parametric import ParametricLaw, grid
+from leadsman.laws.fitting.parametric_form import Parameter
 from leadsman.laws.table import column
 from leadsman.methods import Paper
 

@@ -17,7 +17,8 @@ import polars as pl
 
 from leadsman.errors import MethodError
 from leadsman.laws.base import Floats
-from leadsman.laws.fitting.parametric import Parameter, ParametricLaw, grid
+from leadsman.laws.fitting.parametric import ParametricLaw, grid
+from leadsman.laws.fitting.parametric_form import Parameter
 from leadsman.laws.table import column
 from leadsman.methods import Paper
 

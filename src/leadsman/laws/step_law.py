@@ -18,7 +18,8 @@ import polars as pl
 
 from leadsman.errors import DesignError, MethodError
 from leadsman.laws.base import Floats
-from leadsman.laws.fitting.parametric import Parameter, ParametricLaw
+from leadsman.laws.fitting.parametric import ParametricLaw
+from leadsman.laws.fitting.parametric_form import Parameter
 from leadsman.laws.table import column, columns
 from leadsman.methods import Paper
 

@@ -25,13 +25,14 @@ class Run:
         losses: nats per token, by evaluation set.
         bpb: bits per byte, by evaluation set.
         scores: other results in [0, 1], by task.
-        settings: numbers that describe an imported run (``params``, ``tokens``, ...).
+        settings: numbers beside the recipe: what describes an imported run (``params``,
+            ``tokens``, ...), an estimate of the energy used (``energy_joules``).
         epochs: passes over the readable part of each source.
         seconds: wall-clock time.
         tokens_per_second: training throughput.
         peak_memory_bytes: highest resident memory (host) or allocated memory (device).
         device: name of the processor or accelerator.
-        versions: of Python, torch and Leadsman.
+        versions: of Python, torch and Leadsman; ``git``, the commit it was started from.
         created: ISO 8601 time at which the run ended.
     """
 

@@ -165,11 +165,7 @@ def select(
     corpus = write_subset(
         joined, choice.kept, scores.text_bytes, job, engine=engine, shard_bytes=shard_bytes
     )
-    target_counts = hashed_counts(target, engine=engine)
-    raw_counts = _counted(chosen)
-    if raw_counts is None:
-        raw_counts = hashed_counts(joined, engine=engine)
-    chosen_counts = hashed_counts(corpus, engine=engine)
+    kl_raw, reduction = _divergences(chosen, joined, target, corpus, engine)
     report = Selection(
         location=str(out),
         selector=chosen.name,
@@ -182,8 +178,8 @@ def select(
         temperature=choice.temperature,
         effective_size=choice.effective_size,
         overlap_with_top=choice.overlap_with_top,
-        kl_raw=kl_divergence(target_counts, raw_counts),
-        kl_reduction=kl_reduction(target_counts, raw_counts, chosen_counts),
+        kl_raw=kl_raw,
+        kl_reduction=reduction,
         cut=choice.cut,
         tokens=rate.count(corpus) if rate else None,
         token_rate=asdict(rate) if rate else None,
@@ -192,6 +188,18 @@ def select(
     job.directory.write_json("report.json", report.to_dict())
     publish(corpus, job)
     return report
+
+
+def _divergences(
+    selector: Selector, raw: Corpus, target: Corpus, chosen: Corpus, engine: Engine
+) -> tuple[float, float]:
+    """KL(target || raw), and by how much the choice lowers it, in nats."""
+    wanted = hashed_counts(target, engine=engine)
+    offered = _counted(selector)
+    if offered is None:
+        offered = hashed_counts(raw, engine=engine)
+    taken = hashed_counts(chosen, engine=engine)
+    return kl_divergence(wanted, offered), kl_reduction(wanted, offered, taken)
 
 
 def _token_rate(

@@ -19,16 +19,14 @@ from leadsman.corpus.kernels.text import TextColumn
 from leadsman.corpus.kernels.tokens import (
     _BASE,
     BLOCK,
-    Bytes,
-    Codes,
     Hashes,
     Ints,
+    Text,
     carry_over,
     mix,
     next_tokens,
     roll,
 )
-from leadsman.corpus.kernels.unicode import tables
 
 Signatures = npt.NDArray[np.uint32]
 _EMPTY = np.uint32(0xFFFFFFFF)
@@ -45,10 +43,7 @@ def _whole(hashes: Hashes, count: int) -> np.uint64:
 
 @jit
 def _sign(
-    data: Bytes,
-    offsets: Ints,
-    classes: Bytes,
-    lower: Codes,
+    text: Text,
     n: int,
     a: Signatures,
     b: Signatures,
@@ -58,13 +53,13 @@ def _sign(
     spans = np.empty((BLOCK, 2), dtype=np.int64)
     shingles = np.empty(BLOCK, dtype=np.uint64)
     high = np.empty(BLOCK, dtype=np.uint32)
-    for document in range(offsets.size - 1):
-        position, end = offsets[document], offsets[document + 1]
+    for document in range(text.offsets.size - 1):
+        position, end = text.offsets[document], text.offsets[document + 1]
         out[document] = _EMPTY
         carried, seen = 0, 0
         while position < end:
             block = hashes[carried : carried + BLOCK]
-            count, position = next_tokens(data, position, end, classes, lower, block, spans)
+            count, position = next_tokens(text, position, end, block, spans)
             found = roll(hashes, count, carried, n, shingles)
             seen += count
             if position >= end and 0 < seen < n:
@@ -90,10 +85,7 @@ def _lower(
 
 @jit
 def _sets(
-    data: Bytes,
-    offsets: Ints,
-    classes: Bytes,
-    lower: Codes,
+    text: Text,
     n: int,
     values: Hashes,
     ends: Ints,
@@ -102,12 +94,12 @@ def _sets(
     spans = np.empty((BLOCK, 2), dtype=np.int64)
     table = np.empty(BLOCK, dtype=np.uint64)
     filled = 0
-    for document in range(offsets.size - 1):
-        position, end = offsets[document], offsets[document + 1]
+    for document in range(text.offsets.size - 1):
+        position, end = text.offsets[document], text.offsets[document + 1]
         carried, seen, size = 0, 0, 0
         while position < end:
             block = hashes[carried : carried + BLOCK]
-            count, position = next_tokens(data, position, end, classes, lower, block, spans)
+            count, position = next_tokens(text, position, end, block, spans)
             size += roll(hashes, count, carried, n, values[filled + size :])
             seen += count
             if position >= end and 0 < seen < n:
@@ -294,7 +286,7 @@ def signatures(column: TextColumn, *, n: int, a: Signatures, b: Signatures) -> S
 def sign(column: TextColumn, *, n: int, a: Signatures, b: Signatures, out: Signatures) -> None:
     """Write the signatures to ``out``, shape (documents, len(a))."""
     if len(column):
-        _sign(column.data, column.offsets, *tables(), n, a, b, out)
+        _sign(column.buffers(), n, a, b, out)
 
 
 def shingle_sets(column: TextColumn, *, n: int) -> tuple[Hashes, Ints]:
@@ -302,5 +294,5 @@ def shingle_sets(column: TextColumn, *, n: int) -> tuple[Hashes, Ints]:
     # A token has at least one byte. Pages that nothing is written to take no memory.
     values = np.empty(int(column.lengths.sum()) + 1, np.uint64)
     ends = np.empty(len(column), np.int64)
-    filled = _sets(column.data, column.offsets, *tables(), n, values, ends)
+    filled = _sets(column.buffers(), n, values, ends)
     return values[:filled], ends

@@ -20,15 +20,14 @@ from leadsman.corpus.kernels.jit import jit
 from leadsman.corpus.kernels.text import TextColumn
 from leadsman.corpus.kernels.tokens import (
     BLOCK,
-    Bytes,
     Codes,
     Hashes,
     Ints,
+    Text,
     carry_over,
     next_tokens,
     roll,
 )
-from leadsman.corpus.kernels.unicode import tables
 from leadsman.corpus.shards.job import Job
 
 _FREE = np.uint64(0)
@@ -66,10 +65,7 @@ def marks_of(key: np.uint64) -> np.uint64:
 
 @jit
 def _insert(
-    data: Bytes,
-    offsets: Ints,
-    classes: Bytes,
-    lower: Codes,
+    text: Text,
     n: int,
     first_item: int,
     keys: Hashes,
@@ -83,11 +79,11 @@ def _insert(
     ngrams = np.empty(BLOCK, dtype=np.uint64)
     word_mask = np.uint64(marks.size - 1)
     short = 0
-    for document in range(offsets.size - 1):
-        position, end, carried, seen = offsets[document], offsets[document + 1], 0, 0
+    for document in range(text.offsets.size - 1):
+        position, end, carried, seen = text.offsets[document], text.offsets[document + 1], 0, 0
         while position < end:
             block = hashes[carried : carried + BLOCK]
-            count, position = next_tokens(data, position, end, classes, lower, block, spans)
+            count, position = next_tokens(text, position, end, block, spans)
             for i in range(roll(hashes, count, carried, n, ngrams)):
                 key = ngrams[i]
                 place = slot(keys, key)
@@ -125,7 +121,7 @@ class NgramIndex:
     def add(self, column: TextColumn) -> None:
         """Index a batch of items."""
         self.short += _insert(
-            column.data, column.offsets, *tables(), self.n, self.added,
+            column.buffers(), self.n, self.added,
             self.keys, self.items, self.own, self.marks,
         )  # fmt: skip
         self.added += len(column)

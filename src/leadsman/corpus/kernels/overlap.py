@@ -17,23 +17,19 @@ from leadsman.corpus.kernels.ngram_index import NgramIndex, is_in, marks_of, slo
 from leadsman.corpus.kernels.text import TextColumn
 from leadsman.corpus.kernels.tokens import (
     BLOCK,
-    Bytes,
     Codes,
     Hashes,
     Ints,
+    Text,
     carry_over,
     next_tokens,
     roll,
 )
-from leadsman.corpus.kernels.unicode import tables
 
 
 @jit
 def _search(
-    data: Bytes,
-    offsets: Ints,
-    classes: Bytes,
-    lower: Codes,
+    text: Text,
     n: int,
     keys: Hashes,
     items: Codes,
@@ -49,13 +45,13 @@ def _search(
     places = np.empty((n - 1 + BLOCK, 2), dtype=np.int64)
     ngrams = np.empty(BLOCK, dtype=np.uint64)
     marked = np.empty(BLOCK, dtype=np.bool_)
-    for document in range(offsets.size - 1):
-        origin, end = offsets[document], offsets[document + 1]
+    for document in range(text.offsets.size - 1):
+        origin, end = text.offsets[document], text.offsets[document + 1]
         position = origin
         carried, total, hits, run, run_start = 0, 0, 0, 0, 0
         while position < end:
             count, position = next_tokens(
-                data, position, end, classes, lower,
+                text, position, end,
                 hashes[carried : carried + BLOCK], places[carried : carried + BLOCK],
             )  # fmt: skip
             found = roll(hashes, count, carried, n, ngrams)
@@ -81,7 +77,7 @@ def _search(
                 places[i] = places[filled - carried + i]
         spans[document, 3] = total
         if hits:
-            owners = _owners(data, origin, end, classes, lower, n, keys, items, hits)
+            owners = _owners(text, origin, end, n, keys, items, hits)
             best_item[document], shares[document, 1] = _largest_share(owners, own)
             shares[document, 0] = hits / total
 
@@ -101,11 +97,9 @@ def _look_up(ngrams: Hashes, count: int, marks: Hashes, marked: npt.NDArray[np.b
 
 @jit
 def _owners(
-    data: Bytes,
+    text: Text,
     position: int,
     end: int,
-    classes: Bytes,
-    lower: Codes,
     n: int,
     keys: Hashes,
     items: Codes,
@@ -119,7 +113,7 @@ def _owners(
     carried, filled = 0, 0
     while filled < hits:
         block = hashes[carried : carried + BLOCK]
-        count, position = next_tokens(data, position, end, classes, lower, block, spans)
+        count, position = next_tokens(text, position, end, block, spans)
         for i in range(roll(hashes, count, carried, n, ngrams)):
             if is_in(keys, ngrams[i]):
                 places[filled] = slot(keys, ngrams[i])
@@ -169,7 +163,7 @@ def search(column: TextColumn, index: NgramIndex) -> Overlap:
     spans, item = np.zeros((size, 4), np.int64), np.full(size, -1, np.int64)
     shares = np.zeros((size, 2), np.float32)
     _search(
-        column.data, column.offsets, *tables(), index.n,
+        column.buffers(), index.n,
         index.keys, index.items, index.own, index.marks, spans, shares, item,
     )  # fmt: skip
     longest, begin, end, ngrams = spans.T

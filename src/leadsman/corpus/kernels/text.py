@@ -52,6 +52,10 @@ class TextColumn:
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
+    def buffers(self, unit: Unit = "word") -> kernels.Text:
+        """What the kernels take."""
+        return kernels.Text(self.data, self.offsets, *tables(unit))
+
     @property
     def lengths(self) -> npt.NDArray[np.int64]:
         """Bytes in each document, shape (n,)."""
@@ -82,7 +86,8 @@ def tokens(text: str | bytes) -> list[str]:
     data = np.frombuffer(raw, dtype=np.uint8)
     size = len(raw) + 1
     out, spans = np.empty(size, np.uint64), np.empty((size, 2), np.int64)
-    count, _ = kernels.next_tokens(data, 0, len(raw), *tables(), out, spans)
+    column = TextColumn(data, np.array([0, len(raw)]))
+    count, _ = kernels.next_tokens(column.buffers(), 0, len(raw), out, spans)
     return [raw[start:end].decode(errors="replace") for start, end in spans[:count]]
 
 
@@ -95,7 +100,7 @@ def ngram_counts(
     >>> ngram_counts(TextColumn.of(pa.array(["to be"])), n=3, counts=counts, unit="character")
     12
     """
-    return kernels.count_ngrams(column.data, column.offsets, *tables(unit), n, counts)
+    return kernels.count_ngrams(column.buffers(unit), n, counts)
 
 
 def ngram_sums(
@@ -103,21 +108,21 @@ def ngram_sums(
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
     """For each document: sum of its n-grams' bucket weights, and its number of n-grams."""
     sums, totals = np.empty(len(column)), np.empty(len(column), np.int64)
-    kernels.sum_ngrams(column.data, column.offsets, *tables(unit), n, weights, sums, totals)
+    kernels.sum_ngrams(column.buffers(unit), n, weights, sums, totals)
     return sums, totals
 
 
 def normalised_hashes(column: TextColumn) -> npt.NDArray[np.uint64]:
     """128 bits of hash of each document's normalised text, shape (n, 2)."""
     out = np.empty((len(column), 2), np.uint64)
-    kernels.normalised_hashes(column.data, column.offsets, *tables(), out)
+    kernels.normalised_hashes(column.buffers(), out)
     return out
 
 
 def token_counts(column: TextColumn, *, unit: Unit = "word") -> npt.NDArray[np.int64]:
     """Tokens in each document, shape (n,)."""
     out = np.empty(len(column), np.int64)
-    kernels.count_tokens(column.data, column.offsets, *tables(unit), out)
+    kernels.count_tokens(column.buffers(unit), out)
     return out
 
 
@@ -133,7 +138,7 @@ def ngram_matrix(
     counts = token_counts(column, unit=unit)
     indices = np.empty(n * int(counts.sum()), np.int64)
     ends = np.empty(len(column), np.int64)
-    kernels.list_ngrams(column.data, column.offsets, *tables(unit), n, buckets, indices, ends)
+    kernels.list_ngrams(column.buffers(unit), n, buckets, indices, ends)
     starts = np.concatenate([[0], ends]).astype(np.int64)
     filled = int(starts[-1])
     shares = np.repeat(1.0 / np.maximum(np.diff(starts), 1), np.diff(starts))

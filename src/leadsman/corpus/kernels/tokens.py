@@ -1,8 +1,7 @@
 """The hot loops: tokens and n-grams straight from Arrow buffers, no Python object a document.
 
-A kernel takes the buffers of a text column (``data`` uint8, ``offsets`` int64 of shape (n + 1,))
-and the tables of :mod:`leadsman.corpus.kernels.unicode`. Text that is not UTF-8 is read as U+FFFD,
-byte by byte, and never past the end of its document.
+A kernel takes a :class:`Text`. What is not UTF-8 is read as U+FFFD, byte by byte, and never past
+the end of its document.
 
 Hashes are 64-bit and the same on every machine. A token is hashed over its lower-cased code
 points (FNV-1a, then the finaliser of SplitMix64); an n-gram over its tokens as a polynomial,
@@ -10,6 +9,8 @@ sum_i token_i B^(n-1-i) mod 2^64, which rolls in constant time for any n.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +31,21 @@ _MIX_2 = np.uint64(0x94D049BB133111EB)
 _REPLACEMENT = 0xFFFD
 BLOCK = 1024
 """Tokens in a block: small enough that hashes and places stay in the first cache."""
+
+
+class Text(NamedTuple):
+    """The buffers of a text column, and what characters are.
+
+    Attributes:
+        data: UTF-8 of all documents one after the other.
+        offsets: where each begins and ends in ``data``, shape (n + 1,).
+        classes, lower: the tables of :mod:`leadsman.corpus.kernels.unicode`.
+    """
+
+    data: Bytes
+    offsets: Ints
+    classes: Bytes
+    lower: Codes
 
 
 @jit
@@ -68,9 +84,7 @@ def decode(data: Bytes, position: int, end: int) -> tuple[int, int]:
 
 
 @jit
-def next_tokens(
-    data: Bytes, position: int, end: int, classes: Bytes, lower: Codes, out: Hashes, spans: Ints
-) -> tuple[int, int]:
+def next_tokens(text: Text, position: int, end: int, out: Hashes, spans: Ints) -> tuple[int, int]:
     """Read tokens until ``end``, or until ``out`` is full.
 
     Writes the hash of each to ``out`` and its (start, end) to ``spans``, shape (len(out), 2);
@@ -79,10 +93,10 @@ def next_tokens(
     """
     count, start, kind, value = 0, position, SPACE, np.uint64(0)
     while position < end:
-        code, width = int(data[position]), 1
+        code, width = int(text.data[position]), 1
         if code >= 0x80:
-            code, width = decode(data, position, end)
-        group = int(classes[code])
+            code, width = decode(text.data, position, end)
+        group = int(text.classes[code])
         begins = group == SINGLE
         if group == MARK:
             group = WORD if kind == SPACE else kind
@@ -95,7 +109,7 @@ def next_tokens(
                 if count == out.size:
                     return count, position
             kind, start, value = group, position, _FNV_START
-        value = (value ^ np.uint64(lower[code])) * _FNV_PRIME
+        value = (value ^ np.uint64(text.lower[code])) * _FNV_PRIME
         position += width
     if kind != SPACE:
         out[count] = mix(value)
@@ -138,20 +152,18 @@ def _prefix_buckets(
 
 
 @jit
-def count_ngrams(
-    data: Bytes, offsets: Ints, classes: Bytes, lower: Codes, n: int, counts: Ints
-) -> int:
+def count_ngrams(text: Text, n: int, counts: Ints) -> int:
     """Add the hashed 1- to n-grams of all documents to ``counts``; return how many there were."""
     size = np.uint64(counts.size)
     hashes = np.empty(n - 1 + BLOCK, dtype=np.uint64)
     spans = np.empty((BLOCK, 2), dtype=np.int64)
     buckets = np.empty(BLOCK, dtype=np.int64)
     total = 0
-    for document in range(offsets.size - 1):
-        position, end, carried = offsets[document], offsets[document + 1], 0
+    for document in range(text.offsets.size - 1):
+        position, end, carried = text.offsets[document], text.offsets[document + 1], 0
         while position < end:
             block = hashes[carried : carried + BLOCK]
-            count, position = next_tokens(data, position, end, classes, lower, block, spans)
+            count, position = next_tokens(text, position, end, block, spans)
             for order in range(n):
                 found = _prefix_buckets(hashes, count, carried, order, size, buckets)
                 for i in range(found):
@@ -163,10 +175,7 @@ def count_ngrams(
 
 @jit
 def list_ngrams(
-    data: Bytes,
-    offsets: Ints,
-    classes: Bytes,
-    lower: Codes,
+    text: Text,
     n: int,
     buckets: int,
     indices: Ints,
@@ -176,11 +185,11 @@ def list_ngrams(
     hashes = np.empty(n - 1 + BLOCK, dtype=np.uint64)
     spans = np.empty((BLOCK, 2), dtype=np.int64)
     filled = 0
-    for document in range(offsets.size - 1):
-        position, end, carried = offsets[document], offsets[document + 1], 0
+    for document in range(text.offsets.size - 1):
+        position, end, carried = text.offsets[document], text.offsets[document + 1], 0
         while position < end:
             block = hashes[carried : carried + BLOCK]
-            count, position = next_tokens(data, position, end, classes, lower, block, spans)
+            count, position = next_tokens(text, position, end, block, spans)
             for order in range(n):
                 filled += _prefix_buckets(
                     hashes, count, carried, order, np.uint64(buckets), indices[filled:]
@@ -220,10 +229,7 @@ def roll(hashes: Hashes, count: int, carried: int, n: int, out: Hashes) -> int:
 
 @jit
 def sum_ngrams(
-    data: Bytes,
-    offsets: Ints,
-    classes: Bytes,
-    lower: Codes,
+    text: Text,
     n: int,
     weights: npt.NDArray[np.float64],
     sums: npt.NDArray[np.float64],
@@ -234,12 +240,12 @@ def sum_ngrams(
     hashes = np.empty(n - 1 + BLOCK, dtype=np.uint64)
     spans = np.empty((BLOCK, 2), dtype=np.int64)
     buckets = np.empty(BLOCK, dtype=np.int64)
-    for document in range(offsets.size - 1):
-        position, end, carried = offsets[document], offsets[document + 1], 0
+    for document in range(text.offsets.size - 1):
+        position, end, carried = text.offsets[document], text.offsets[document + 1], 0
         total, subtotal = 0, 0.0
         while position < end:
             block = hashes[carried : carried + BLOCK]
-            count, position = next_tokens(data, position, end, classes, lower, block, spans)
+            count, position = next_tokens(text, position, end, block, spans)
             for order in range(n):
                 found = _prefix_buckets(hashes, count, carried, order, size, buckets)
                 for i in range(found):
@@ -251,21 +257,19 @@ def sum_ngrams(
 
 
 @jit
-def normalised_hashes(
-    data: Bytes, offsets: Ints, classes: Bytes, lower: Codes, out: Hashes
-) -> None:
+def normalised_hashes(text: Text, out: Hashes) -> None:
     """Two independent 64-bit hashes of each document's normalised text, ``out`` shape (n, 2).
 
     Normalised: lower case, runs of white space as one space, none at either end.
     """
-    for document in range(offsets.size - 1):
-        position, end = offsets[document], offsets[document + 1]
+    for document in range(text.offsets.size - 1):
+        position, end = text.offsets[document], text.offsets[document + 1]
         one, two = _FNV_START, _BASE
         pending, empty = False, True
         while position < end:
-            code, width = decode(data, position, end)
+            code, width = decode(text.data, position, end)
             position += width
-            if classes[code] == SPACE:
+            if text.classes[code] == SPACE:
                 pending = not empty
                 continue
             if pending:
@@ -273,8 +277,8 @@ def normalised_hashes(
                 two = (two + np.uint64(32)) * _MIX_1
                 two ^= two >> np.uint64(29)
                 pending = False
-            one = (one ^ np.uint64(lower[code])) * _FNV_PRIME
-            two = (two + np.uint64(lower[code])) * _MIX_1
+            one = (one ^ np.uint64(text.lower[code])) * _FNV_PRIME
+            two = (two + np.uint64(text.lower[code])) * _MIX_1
             two ^= two >> np.uint64(29)
             empty = False
         out[document, 0] = mix(one)
@@ -282,13 +286,13 @@ def normalised_hashes(
 
 
 @jit
-def count_tokens(data: Bytes, offsets: Ints, classes: Bytes, lower: Codes, out: Ints) -> None:
+def count_tokens(text: Text, out: Ints) -> None:
     """Tokens (words, symbol runs, characters of scripts without spaces) in each document."""
     hashes = np.empty(BLOCK, dtype=np.uint64)
     spans = np.empty((BLOCK, 2), dtype=np.int64)
-    for document in range(offsets.size - 1):
-        position, end, total = offsets[document], offsets[document + 1], 0
+    for document in range(text.offsets.size - 1):
+        position, end, total = text.offsets[document], text.offsets[document + 1], 0
         while position < end:
-            count, position = next_tokens(data, position, end, classes, lower, hashes, spans)
+            count, position = next_tokens(text, position, end, hashes, spans)
             total += count
         out[document] = total

@@ -23,15 +23,14 @@ from leadsman.corpus.kernels.text import TextColumn, token_counts
 from leadsman.corpus.kernels.tokens import (
     _BASE,
     BLOCK,
-    Bytes,
     Codes,
     Hashes,
     Ints,
+    Text,
     carry_over,
     mix,
     next_tokens,
 )
-from leadsman.corpus.kernels.unicode import tables
 from leadsman.errors import MethodError
 
 _FREE = np.uint64(0)
@@ -52,10 +51,7 @@ def _key(hashes: Hashes, first: int, last: int) -> np.uint64:
 
 @jit
 def _learn(
-    data: Bytes,
-    offsets: Ints,
-    classes: Bytes,
-    lower: Codes,
+    text: Text,
     n: int,
     keys: Hashes,
     table: Codes,
@@ -63,11 +59,11 @@ def _learn(
 ) -> None:
     hashes = np.empty(n - 1 + BLOCK, dtype=np.uint64)
     spans = np.empty((BLOCK, 2), dtype=np.int64)
-    for document in range(offsets.size - 1):
-        position, end, carried = offsets[document], offsets[document + 1], 0
+    for document in range(text.offsets.size - 1):
+        position, end, carried = text.offsets[document], text.offsets[document + 1], 0
         while position < end:
             block = hashes[carried : carried + BLOCK]
-            count, position = next_tokens(data, position, end, classes, lower, block, spans)
+            count, position = next_tokens(text, position, end, block, spans)
             for i in range(carried, carried + count):
                 for order in range(1, min(n, i + 1) + 1):
                     key = _key(hashes, i - order + 1, i)
@@ -98,10 +94,7 @@ def _move(keys: Hashes, table: Codes, new_keys: Hashes, new_table: Codes) -> Non
 
 @jit
 def _losses(
-    data: Bytes,
-    offsets: Ints,
-    classes: Bytes,
-    lower: Codes,
+    text: Text,
     n: int,
     keys: Hashes,
     table: Codes,
@@ -112,12 +105,12 @@ def _losses(
 ) -> None:
     hashes = np.empty(n - 1 + BLOCK, dtype=np.uint64)
     spans = np.empty((BLOCK, 2), dtype=np.int64)
-    for document in range(offsets.size - 1):
-        position, end, carried = offsets[document], offsets[document + 1], 0
+    for document in range(text.offsets.size - 1):
+        position, end, carried = text.offsets[document], text.offsets[document + 1], 0
         total, seen = 0.0, 0
         while position < end:
             block = hashes[carried : carried + BLOCK]
-            count, position = next_tokens(data, position, end, classes, lower, block, spans)
+            count, position = next_tokens(text, position, end, block, spans)
             for i in range(carried, carried + count):
                 place = slot(keys, _key(hashes, i, i))
                 found = table[place, COUNT] if keys[place] != _FREE else 0
@@ -181,10 +174,8 @@ class NgramModel:
             stop = int(np.searchsorted(counts, before + _SLICE_TOKENS, side="right"))
             stop = max(stop, start + 1)
             self._make_room(self.n * (int(counts[stop - 1]) - before))
-            _learn(
-                column.data, column.offsets[start : stop + 1], *tables(), self.n, self._keys,
-                self._table, self._totals,
-            )  # fmt: skip
+            part = TextColumn(column.data, column.offsets[start : stop + 1])
+            _learn(part.buffers(), self.n, self._keys, self._table, self._totals)
             start = stop
 
     def losses(self, column: TextColumn) -> tuple[npt.NDArray[np.float64], Ints]:
@@ -200,7 +191,7 @@ class NgramModel:
             raise MethodError(f"the model has learned {self.types} types, vocabulary is {types}")
         nats, tokens = np.empty(len(column)), np.empty(len(column), np.int64)
         _losses(
-            column.data, column.offsets, *tables(), self.n, self._keys, self._table,
+            column.buffers(), self.n, self._keys, self._table,
             self._totals, 1.0 / types, nats, tokens,
         )  # fmt: skip
         return nats, tokens

@@ -20,6 +20,8 @@ from leadsman.corpus.readers.rejects import Rejects
 from leadsman.errors import InputError
 
 BLOCK_BYTES = 4 << 20
+AHEAD = 3
+"""Blocks in hand for each worker: parsed while the first wait for kernels to be loaded."""
 
 
 @dataclass(frozen=True)
@@ -72,9 +74,9 @@ class JsonLines:
         pending: deque[tuple[Block, Future[pa.RecordBatch | None]]] = deque()
         with ThreadPoolExecutor(workers) as pool:
             for block in self._blocks(stream, rejects):
-                schema = schema or self._probe(block)
+                schema = schema or self._probe(block, rejects)
                 pending.append((block, pool.submit(self._parse, block, schema)))
-                if len(pending) > workers:
+                if len(pending) > AHEAD * workers:
                     yield from self._finish(*pending.popleft(), rejects)
             while pending:
                 yield from self._finish(*pending.popleft(), rejects)
@@ -110,7 +112,7 @@ class JsonLines:
         if data := b"".join(carried):
             yield Block(data, line, data.count(b"\n"))
 
-    def _probe(self, block: Block) -> pa.Schema:
+    def _probe(self, block: Block, rejects: Rejects) -> pa.Schema:
         """The Arrow type of each field wanted, from the first line that holds anything."""
         for number, line in enumerate(block.data.split(b"\n"), block.first_line):
             if not line.strip():
@@ -129,6 +131,7 @@ class JsonLines:
                     file=self.file,
                     line=number,
                 )
+            rejects.leave_out(row, self.metadata)
             return self._schema(pa.int64() if type(row.get("id")) is int else pa.string())
         return self._schema(pa.string())
 

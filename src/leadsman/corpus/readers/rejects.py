@@ -6,7 +6,7 @@ CORPUS/rejects/rows-00000.parquet   file, line, reason, excerpt
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass
 
 import numpy as np
@@ -52,6 +52,7 @@ class Rejects:
         count: rows and files that could not be used.
         first: the first of them.
         skipped: what was passed over though nothing is wrong with it, by reason.
+        left_out: fields of the rows that were not asked for.
     """
 
     def __init__(self, directory: Directory | None = None) -> None:
@@ -59,6 +60,7 @@ class Rejects:
         self.count = 0
         self.first: Reject | None = None
         self.skipped: Counter[str] = Counter()
+        self.left_out: set[str] = set()
         self._ids = SeenIds()
         self._pending: list[Reject] = []
         self._files = 0
@@ -84,6 +86,10 @@ class Rejects:
     def skip(self, reason: str) -> None:
         """Count something that is no document, and no fault."""
         self.skipped[reason] += 1
+
+    def leave_out(self, there: Iterable[str], kept: Sequence[str]) -> None:
+        """Note the fields of a file that a corpus will not have."""
+        self.left_out |= set(there) - {"id", "text", "source", *kept}
 
     def unique(
         self, batch: pa.RecordBatch, numbers: Sequence[int], file: str

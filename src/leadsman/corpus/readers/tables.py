@@ -32,7 +32,7 @@ def read_parquet(
     stem = short_name(name, root)
     with _guarded(name, rejects) as progress, filesystem.open(name, "rb") as file:
         reader = pq.ParquetFile(file)
-        wanted = _columns(reader.schema_arrow.names, name, options)
+        wanted = _columns(reader.schema_arrow.names, name, options, rejects)
         # Group by group: a batch across groups could hold many times a group's text.
         for group in range(reader.num_row_groups):
             for batch in reader.iter_batches(_ROWS, row_groups=[group], columns=wanted):
@@ -55,7 +55,7 @@ def read_arrow(
         else:
             stream = pa.ipc.open_stream(file)
             schema, batches = stream.schema, iter(stream)
-        wanted = _columns(schema.names, name, options)
+        wanted = _columns(schema.names, name, options, rejects)
         for batch in batches:
             for start in range(0, batch.num_rows, _ROWS):
                 part = batch.select(wanted).slice(start, _ROWS)
@@ -103,11 +103,12 @@ def _guarded(name: str, rejects: Rejects) -> Iterator[_Progress]:
         rejects.add(name, 0, reason)
 
 
-def _columns(there: list[str], name: str, options: ReadOptions) -> list[str]:
+def _columns(there: list[str], name: str, options: ReadOptions, rejects: Rejects) -> list[str]:
     if "text" not in there:
         raise InputError(
             f"there is no column 'text'; the columns are {', '.join(there)}", file=name
         )
+    rejects.leave_out(there, options.metadata)
     return [column for column in ("id", "text", "source", *options.metadata) if column in there]
 
 

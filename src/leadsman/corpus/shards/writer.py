@@ -7,31 +7,22 @@ again replaces what is there.
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import os
 from collections.abc import Iterable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from functools import cache
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from leadsman.corpus.corpus import FORMAT, MANIFEST, Corpus, Extent, Shard
+from leadsman.corpus.corpus import FORMAT, MANIFEST, Corpus, Shard
 from leadsman.corpus.kernels.text import TextColumn
-from leadsman.corpus.shards.memory import release
+from leadsman.corpus.shards.open_shard import Compression, OpenShard
 from leadsman.errors import InputError
 from leadsman.files import Directory
 
-Compression = Literal["zstd", "lz4"]
-"""Of shards. ``lz4`` takes a third of the time to write and read and 40 % more space: for what is
-read a few times and then deleted."""
 SHARD_BYTES = 32 << 20
-ROW_GROUP_BYTES = 4 << 20
 CORE_TYPES = {"id": pa.string(), "text": pa.large_string(), "source": pa.string()}
 
 
@@ -136,7 +127,7 @@ class ShardWriter:
         self.first = first
         self.schema: dict[str, str] = {name: str(kind) for name, kind in CORE_TYPES.items()}
         self._arrow_schema: pa.Schema | None = None
-        self._open: _OpenShard | None = None
+        self._open: OpenShard | None = None
         self._progress = progress
         self._shards = [] if progress is None else _noted_shards(progress)
         self._written = sum(shard.documents for shard in self._shards)
@@ -151,7 +142,7 @@ class ShardWriter:
         start = 0
         while start < batch.num_rows:
             if self._open is None:
-                self._open = _OpenShard(batch.schema, self.compression)
+                self._open = OpenShard(batch.schema, self.compression)
             room = self.shard_bytes - self._open.text_bytes
             fitting = int(np.searchsorted(np.cumsum(lengths[start:]), room, side="right"))
             if fitting == 0 and self._open.documents:
@@ -213,77 +204,6 @@ def _noted_shards(progress: Directory) -> list[Shard]:
     while progress.exists(_note(len(shards))):
         shards.append(Shard.from_dict(json.loads(progress.read(_note(len(shards))))))
     return shards
-
-
-@cache
-def _encoders() -> ThreadPoolExecutor:
-    """Threads that compress row groups while the next are read."""
-    return ThreadPoolExecutor(len(os.sched_getaffinity(0)), "leadsman-encode")
-
-
-class _OpenShard:
-    """A shard in memory, compressed row group by row group."""
-
-    def __init__(self, schema: pa.Schema, compression: Compression) -> None:
-        self.documents = 0
-        self.text_bytes = 0
-        self.sources: dict[str, Extent] = {}
-        self._pending: list[pa.RecordBatch] = []
-        self._pending_bytes = 0
-        self._buffer = io.BytesIO()
-        self._encoding: Future[None] | None = None
-        self._writer = pq.ParquetWriter(
-            self._buffer,
-            schema,
-            compression=compression,
-            compression_level=1 if compression == "zstd" else None,
-            use_dictionary=["source"],
-            write_statistics=False,
-        )
-
-    def add(self, batch: pa.RecordBatch, text_bytes: int) -> None:
-        self.documents += batch.num_rows
-        self.text_bytes += text_bytes
-        self._pending.append(batch)
-        self._pending_bytes += text_bytes
-        for name, extent in source_extents(batch).items():
-            self.sources[name] = self.sources.get(name, Extent()) + extent
-        if self._pending_bytes >= ROW_GROUP_BYTES:
-            self._flush()
-
-    def close(self) -> memoryview:
-        self._flush()
-        self._wait()
-        self._writer.close()
-        release()
-        return self._buffer.getbuffer()
-
-    def _flush(self) -> None:
-        if self._pending:
-            self._wait()
-            table = pa.Table.from_batches(self._pending)
-            self._encoding = _encoders().submit(self._writer.write_table, table)
-            self._pending, self._pending_bytes = [], 0
-
-    def _wait(self) -> None:
-        if self._encoding is not None:
-            self._encoding.result()
-            self._encoding = None
-            # After each row group: several shards are often written at once.
-            pa.default_memory_pool().release_unused()
-
-
-def source_extents(batch: pa.RecordBatch) -> dict[str, Extent]:
-    """Documents and text bytes of each source in a batch with ``text`` and ``source``."""
-    names = batch.column("source").dictionary_encode()
-    codes = names.indices.to_numpy(zero_copy_only=False)
-    lengths = TextColumn.of(batch.column("text")).lengths
-    documents = np.bincount(codes, minlength=len(names.dictionary))
-    text_bytes = np.bincount(codes, weights=lengths, minlength=len(names.dictionary))
-    return {
-        name: Extent(int(count), int(size))
-        for name, count, size in zip(names.dictionary.to_pylist(), documents, text_bytes)
-    }
 
 
 def core_columns(

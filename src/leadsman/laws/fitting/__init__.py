@@ -1,6 +1,6 @@
 """The fitting core: variable projection, robust loss, bootstrap, identifiability."""
 
-from leadsman.laws.fitting.power_sum import (
+from leadsman.laws.fitting.variable_projection import (
     Optimum,
     PowerSum,
     fit,

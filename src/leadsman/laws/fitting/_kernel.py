@@ -1,4 +1,4 @@
-"""Numba kernels of the power-sum fit; see :mod:`leadsman.laws.fitting.power_sum` for the model.
+"""Numba kernels of the power-sum fit, the model of :mod:`.variable_projection`.
 
 Parameters are theta = (b_1..b_J, e_1..e_p): log amplitudes, then exponents. With
 t_ij = base_ij + b_j + features_ij . e, a row's residual is

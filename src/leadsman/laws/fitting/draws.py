@@ -10,9 +10,10 @@ import numpy as np
 
 from leadsman.laws.base import Floats
 from leadsman.laws.fitting.least_squares import huber
-from leadsman.laws.fitting.posterior import Target, Temper, sample, temper
-from leadsman.laws.fitting.power_sum import PowerSum, gradient_at
+from leadsman.laws.fitting.likelihood import Target, Temper, temper
+from leadsman.laws.fitting.posterior import sample
 from leadsman.laws.fitting.shapes import ShapeAxes, ShapedCurves, ShapeTerms
+from leadsman.laws.fitting.variable_projection import PowerSum, gradient_at
 
 
 def temper_of(problem: PowerSum, theta: Floats, shapes: int = 0) -> Temper:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -11,12 +10,11 @@ import polars as pl
 
 from leadsman.laws.base import FittedLaw, Floats
 from leadsman.laws.fitting.least_squares import huber, jacobian_at, linearised, minimise
-from leadsman.laws.fitting.posterior import Target, choose, sample, temper
+from leadsman.laws.fitting.likelihood import Target, temper
+from leadsman.laws.fitting.parametric_form import SMALLEST, Parameter, ParametricForm
+from leadsman.laws.fitting.posterior import choose, sample
 from leadsman.laws.forecast import Forecast
 from leadsman.laws.table import column
-
-if TYPE_CHECKING:
-    from leadsman.laws.fitting.parametric import Parameter, ParametricLaw
 
 BOOTSTRAPS = 300
 HUBER_EFFICIENT = 1.345
@@ -24,15 +22,13 @@ POORLY_DETERMINED = 1e7
 WIDE_FACTOR = 1.0
 """Standard error of the log of a positive parameter from which it is reported."""
 
-SMALLEST = 1e-300
-
 
 class Problem:
     """One data set to be fitted by one law, in the coordinates of the search."""
 
     def __init__(
         self,
-        law: ParametricLaw,
+        law: ParametricForm,
         terms: tuple[Parameter, ...],
         x: Mapping[str, Floats],
         results: Floats,
@@ -174,7 +170,7 @@ class FittedParametric(FittedLaw):
         warnings: tuple[str, ...],
         seed: int,
     ) -> None:
-        self.law: ParametricLaw = problem.law
+        self.law: ParametricForm = problem.law
         self.y, self.noise, self.freedom, self.warnings = y, noise, freedom, warnings
         self._problem, self._theta = problem, theta
         self._weights, self._delta, self._seed = weights, delta, seed

@@ -17,11 +17,14 @@ import numpy as np
 
 from leadsman.errors import DesignError
 from leadsman.laws.base import Floats
-from leadsman.laws.fitting.power_sum import PowerSum, gradient_at, robust_scale
+from leadsman.laws.fitting.variable_projection import PowerSum, gradient_at, robust_scale
 from leadsman.laws.power_sum_form import PowerSumForm
 
 FLAT = 0.02
 """Natural-log spread below which an input, or a direction of inputs, counts as constant."""
+
+QUIETEST = 1e-3
+"""Log scatter that runs are taken to have at least."""
 
 WIDE_EXPONENT = 0.3
 """Standard error of an exponent, as a share of its value plus 0.2, from which it is reported."""
@@ -69,7 +72,7 @@ def check_design(law: str, x: Mapping[str, Floats], weights: Floats) -> None:
 def standard_errors(problem: PowerSum, theta: Floats) -> Floats:
     """Standard error of each parameter from the Jacobian, shape (q,)."""
     residuals, jac = gradient_at(problem, theta)
-    noise = max(robust_scale(residuals, problem.size), problem.delta)
+    noise = max(robust_scale(residuals, problem.size), QUIETEST)
     return np.asarray(noise * np.sqrt(np.diag(_covariance(problem, jac))))
 
 

@@ -1,37 +1,29 @@
-"""Draws of a law's parameters whose intervals hold: the fit's own objective as a likelihood.
+"""Draws of a law's parameters whose intervals hold: walks over the fit's own objective.
 
 Refitting resampled runs knows only the curvature at the optimum; where the valley of the objective
-bends (an offset against a small exponent) such draws are too narrow. Here the valley is walked:
-
-    p(theta) ~ sqrt(det J'WJ) * (1 + 2 eta (Q(theta) - Q_min) / nu)^(-(nu + q) / 2)
-
-Q is the summed Huber loss that was minimised and J the Jacobian of the log curve. eta makes a
-quadratic Q as wide as the fit's sampling error (its sandwich variance; Pauli, Racugno & Ventura
-2011, "Bayesian composite marginal likelihoods"), and the power is Student's t with nu = n - q
-degrees of freedom, as the scatter is learned from the same runs. For least squares on a linear law
-this is the exact answer. The first factor is Jeffreys' prior: it does not depend on how a parameter
-is written down, and gives no weight to directions that change nothing. Sums of powers have it (an
-offset near zero would else count for too much); other equations may be singular at an edge of their
-box, where it has no bound, and go without.
+bends (an offset against a small exponent) such draws are too narrow. Here the valley is walked, by
+the density of :mod:`leadsman.laws.fitting.likelihood`.
 
 Parameters may be bent badly, but curves hardly are. Walkers therefore start where the curve is
 moved by a draw in its tangent plane (Bardsley et al. 2014, "Randomize-then-optimize"), and move on
 by steps in that plane, followed by Newton's method, and by the places of other walkers (Goodman &
 Weare 2010, "Ensemble samplers with affine invariance"; ter Braak 2006, differential evolution).
 All walkers move at once.
+
+In a direction of parameters that hardly moves the curve the tangent plane soon ends, and a random
+step in it leaves the valley. There the parameters themselves are the coordinate.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import erf
 
 from leadsman.laws.base import Floats
 from leadsman.laws.fitting.least_squares import huber
+from leadsman.laws.fitting.likelihood import Target
 
 WALKERS = 300
 SNAPSHOTS = 4
@@ -58,7 +50,7 @@ class Pace:
 
 
 EVEN = Pace()
-BENT = Pace(burn_in=64, every=16, walking=0.9, lengths=(0.5, 1.0, 2.0), newton=6)
+BENT = Pace(burn_in=96, every=16, walking=0.9, lengths=(0.5, 1.0, 2.0), newton=6)
 """For a valley that the runs hardly limit: it bends, and other walkers show no way along it."""
 
 _PARTS = 8
@@ -67,124 +59,11 @@ _PARTS = 8
 _LOOSE = 2.0
 """Standard errors by which a curve moves for a unit of parameters, below which it hardly does."""
 
+_IN_THE_PLANE = 0.25
+"""Share of walkers and steps that keep to the plane even so: a loose direction may turn back."""
+
 _FAR = 10.0
 """How far at most walkers start from the optimum along such a direction."""
-
-_OUTLIER = 1.5
-"""Residuals count towards the scatter up to this many standard deviations."""
-
-_CLIPPED_VARIANCE = 0.7784652
-"""Mean of min(z^2, _OUTLIER^2) for a normal z."""
-
-_EXACT = 1e-9
-"""Log scatter below which runs are taken for exact."""
-
-Linearised = Callable[[Floats], tuple[Floats, Floats]]
-"""Parameters (b, q) to residuals (b, n) and their derivatives (b, n, q)."""
-
-
-@dataclass(frozen=True)
-class Temper:
-    """How the objective turns into a likelihood.
-
-    Attributes:
-        eta: how much one unit of the objective counts.
-        dof: degrees of freedom, nu.
-        parameters: number of fitted parameters, q.
-        exact: whether the runs lie on the curve to rounding, so that there is nothing to draw.
-    """
-
-    eta: float
-    dof: float
-    parameters: int
-    exact: bool
-
-    def log_weight(self, excess: Floats) -> Floats:
-        """Log of the likelihood factor at objectives ``excess`` above the optimum."""
-        inside = np.maximum(2 * self.eta * excess / self.dof, -0.5)
-        return np.asarray(-(self.dof + self.parameters) / 2 * np.log1p(inside))
-
-
-def temper(residuals: Floats, weights: Floats, delta: Floats | float, parameters: int) -> Temper:
-    """The factor eta and the degrees of freedom from residuals of a fit.
-
-    eta = sum w E[psi'] / sum w^2 E[psi^2]: curvature of the Huber loss over variance of its score.
-
-    Args:
-        residuals: shape (n,).
-        weights: of the rows, shape (n,).
-        delta: Huber width, in the unit of the residuals.
-        parameters: number of fitted parameters.
-    """
-    used = weights > 0
-    r, w = residuals[used], weights[used]
-    # Rows that count for little tell little about the scatter.
-    count = w.sum() ** 2 / (w**2).sum()
-    dof = max(count - parameters, 1.0)
-    shrunk = count / dof
-    scatter = _scatter(r, w) * np.sqrt(shrunk)
-    if scatter < _EXACT:
-        return Temper(np.inf, dof, parameters, exact=True)
-    slope = float(erf(delta / (scatter * np.sqrt(2)))) if np.isfinite(delta) else 1.0
-    score = np.minimum(np.clip(r, -delta, delta) ** 2 * shrunk, delta**2)
-    return Temper(slope * w.sum() / float(w**2 @ score), dof, parameters, exact=False)
-
-
-def _scatter(residuals: Floats, weights: Floats) -> float:
-    """Huber's second proposal: standard deviation of the bulk, whatever a few outliers do."""
-    scatter = float(np.sqrt(np.average(residuals**2, weights=weights)))
-    for _ in range(100):
-        clipped = np.minimum(residuals**2, (_OUTLIER * scatter) ** 2)
-        scatter = float(np.sqrt(np.average(clipped, weights=weights) / _CLIPPED_VARIANCE))
-    return scatter
-
-
-@dataclass(frozen=True)
-class Target:
-    """The density to be sampled.
-
-    Attributes:
-        linearised: residuals and their derivatives at parameters.
-        residuals: the residuals alone.
-        jeffreys: whether Jeffreys' prior multiplies the likelihood; else all parameters in the
-            box are equally likely beforehand.
-        temper: how the objective turns into a likelihood.
-        lowest: the objective at the optimum.
-        weights: of the rows, shape (n,).
-        delta: Huber width.
-        lower, upper: box on the parameters, shape (q,).
-        prior_mean, prior_precision: normal priors, shape (q,); precision 0 is none.
-    """
-
-    linearised: Linearised
-    residuals: Callable[[Floats], Floats]
-    jeffreys: bool
-    temper: Temper
-    lowest: float
-    weights: Floats
-    delta: Floats | float
-    lower: Floats
-    upper: Floats
-    prior_mean: Floats
-    prior_precision: Floats
-
-    def at(self, theta: Floats) -> Floats:
-        """Log density at each row of ``theta`` (b, q); minus infinity outside the box."""
-        out = np.full(len(theta), -np.inf)
-        inside = ((theta >= self.lower) & (theta <= self.upper)).all(axis=1)
-        if inside.any():
-            off = theta[inside] - self.prior_mean
-            prior = -(self.prior_precision @ (off**2).T) / 2
-            if self.jeffreys:
-                residuals, slopes = self.linearised(theta[inside])
-                slopes = slopes * np.sqrt(self.weights)[:, None]
-                prior = prior + np.linalg.slogdet(slopes.transpose(0, 2, 1) @ slopes)[1] / 2
-            else:
-                residuals = self.residuals(theta[inside])
-            excess = huber(residuals, self.weights, self.delta) - self.lowest
-            value = self.temper.log_weight(excess) + prior
-            out[inside] = np.where(np.isfinite(value), value, -np.inf)
-        return out
 
 
 class _Plane:
@@ -196,19 +75,17 @@ class _Plane:
     Attributes:
         scale: how far each coordinate is uncertain, to first order, shape (q,).
         loose: which of them are directions of parameters, shape (q,).
-        pace: how walkers should move.
     """
 
-    def __init__(self, target: Target, centre: Floats) -> None:
+    def __init__(self, target: Target, centre: Floats, *, loosest: float) -> None:
         self.target, self.centre = target, centre
         self.rows = np.sqrt(target.weights * target.temper.eta)
         values, slopes = target.linearised(centre[None])
         self.start = values
         left, sizes, right = np.linalg.svd(self.rows[:, None] * slopes[0], full_matrices=False)
-        self.loose = sizes < _LOOSE
+        self.loose = sizes < loosest
         self.axes = np.where(self.loose, 0.0, left)
         self.directions = np.where(self.loose[:, None], right, 0.0)
-        self.pace = BENT if self.loose.any() else EVEN
         self.scale = np.where(self.loose, 1 / np.maximum(sizes, 1 / _FAR), 1.0)
 
     def at(self, theta: Floats) -> tuple[Floats, Floats]:
@@ -255,8 +132,12 @@ def sample(target: Target, centre: Floats, *, seed: int) -> Floats:
 
 
 def _sample(target: Target, centre: Floats, rng: np.random.Generator) -> Floats:
-    plane = _Plane(target, centre)
-    walkers = _along_the_curve(plane, centre, rng)
+    planes = [_Plane(target, centre, loosest=0.0), _Plane(target, centre, loosest=_LOOSE)]
+    pace = BENT if planes[1].loose.any() else EVEN
+    share = 1.0 if pace is EVEN else _IN_THE_PLANE
+    counts = int(share * WALKERS), WALKERS - int(share * WALKERS)
+    starts = [_along_the_curve(*each, centre, rng) for each in zip(planes, counts) if each[1]]
+    walkers = rng.permutation(np.concatenate(starts))
     # An optimum on a grid of shapes is not the lowest place there is.
     found = huber(target.residuals(walkers), target.weights, target.delta).min()
     target = replace(target, lowest=min(target.lowest, float(found)))
@@ -264,12 +145,12 @@ def _sample(target: Target, centre: Floats, rng: np.random.Generator) -> Floats:
     half = WALKERS // 2
     halves = slice(0, half), slice(half, None)
     kept = []
-    pace = plane.pace
     for step in range(pace.burn_in + pace.every * SNAPSHOTS):
         for moved, others in (halves, halves[::-1]):
             here = walkers[moved]
             if rng.random() < pace.walking:
-                trial, correction = _walk(plane, here, walkers[others], rng)
+                plane = planes[int(rng.random() >= share)]
+                trial, correction = _walk(plane, here, walkers[others], pace, rng)
             else:
                 trial, correction = _by_others(here, walkers[others], rng)
             found = target.at(trial)
@@ -288,19 +169,19 @@ def choose(size: int, draws: int, *, seed: int) -> npt.NDArray[np.int64]:
     return np.concatenate(rounds)[:draws].astype(np.int64)
 
 
-def _along_the_curve(plane: _Plane, centre: Floats, rng: np.random.Generator) -> Floats:
-    """Parameters (WALKERS, q) whose curves lie a Student's t draw from the optimum's.
+def _along_the_curve(plane: _Plane, count: int, centre: Floats, rng: np.random.Generator) -> Floats:
+    """Parameters (count, q) whose curves lie a Student's t draw from the optimum's.
 
     The displacement grows from zero in parts, so that a walker follows the valley. Some
     displacements no parameters give (an offset below zero): a walker that does not arrive starts
     where another did.
     """
     target, size, scale = plane.target, len(centre), plane.target.temper
-    tails = np.sqrt(scale.dof / rng.chisquare(scale.dof, (WALKERS, 1)))
-    goal = rng.standard_normal((WALKERS, size)) * tails * plane.scale
+    tails = np.sqrt(scale.dof / rng.chisquare(scale.dof, (count, 1)))
+    goal = rng.standard_normal((count, size)) * tails * plane.scale
     length = np.linalg.norm(goal / plane.scale, axis=1)
-    theta = np.repeat(centre[None], WALKERS, axis=0)
-    reached, part = np.zeros(WALKERS), np.full(WALKERS, 1 / _PARTS)
+    theta = np.repeat(centre[None], count, axis=0)
+    reached, part = np.zeros(count), np.full(count, 1 / _PARTS)
     for _ in range(6 * _PARTS):
         going = np.flatnonzero((reached < 1) & (part > 0.01))
         if len(going) == 0:
@@ -316,13 +197,13 @@ def _along_the_curve(plane: _Plane, centre: Floats, rng: np.random.Generator) ->
         part[going] *= np.where(good, 1.5, 0.4)
     arrived = np.flatnonzero((reached >= 1) & np.isfinite(target.at(theta)))
     if not plane.loose.any() and len(arrived) > size:
-        late = np.setdiff1d(np.arange(WALKERS), arrived)
+        late = np.setdiff1d(np.arange(count), arrived)
         theta[late] = theta[rng.choice(arrived, len(late))]
     return theta
 
 
 def _walk(
-    plane: _Plane, here: Floats, others: Floats, rng: np.random.Generator
+    plane: _Plane, here: Floats, others: Floats, pace: Pace, rng: np.random.Generator
 ) -> tuple[Floats, Floats]:
     """A random step of the curve in the plane, and the log correction to the parameters' density.
 
@@ -330,12 +211,12 @@ def _walk(
     that Newton's method does not follow is refused.
     """
     count, size = here.shape
-    length = 2.38 / np.sqrt(size) * rng.choice(plane.pace.lengths, size=(count, 1))
+    length = 2.38 / np.sqrt(size) * rng.choice(pace.lengths, size=(count, 1))
     coordinates, jacobian = first = plane.at(here)
     spread = (others @ plane.directions.T).std(axis=0)
     scale = np.where(plane.loose, spread, 1.0)
     step = length * rng.standard_normal((count, size)) * scale
-    trial = plane.follow(here, coordinates + step, steps=plane.pace.newton, first=first)
+    trial = plane.follow(here, coordinates + step, steps=pace.newton, first=first)
     reached, there = plane.at(trial)
     missed = np.linalg.norm((reached - coordinates - step) / scale, axis=1)
     followed = missed < 1e-2 * np.linalg.norm(step / scale, axis=1)

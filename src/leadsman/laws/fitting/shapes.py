@@ -14,7 +14,7 @@ import numpy as np
 from leadsman.laws.base import Floats
 from leadsman.laws.fitting import _kernel
 from leadsman.laws.fitting.least_squares import minimise
-from leadsman.laws.fitting.power_sum import PowerSum
+from leadsman.laws.fitting.variable_projection import PowerSum
 
 _STEP = 1e-4
 """Step of derivatives along a shape axis, in grid intervals."""

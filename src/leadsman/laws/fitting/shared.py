@@ -4,7 +4,7 @@
 
 Amplitudes ``b_g`` (the offset among them) belong to the group, exponents ``e`` to all. A group with
 few runs then needs only as many as it has amplitudes. The objective is the sum of the groups' own
-(:mod:`leadsman.laws.fitting.power_sum`).
+(:mod:`leadsman.laws.fitting.variable_projection`).
 """
 
 from __future__ import annotations

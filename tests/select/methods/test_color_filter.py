@@ -10,7 +10,7 @@ from leadsman.errors import InputError, MethodError
 from leadsman.select.methods.color_filter import CoLoRFilter, _half
 from leadsman.select.methods.ngram_perplexity import NgramPerplexity
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "corpus"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "corpus/ngrams"))
 from test_ngram_model import ByHand
 
 

@@ -9,7 +9,7 @@ from leadsman.corpus.ngrams.counts import hashed_counts, kl_divergence, kl_reduc
 from leadsman.errors import InputError, MethodError
 from leadsman.select.methods.dsir import DSIR
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "corpus"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "corpus/kernels"))
 import reference
 
 RAW = ["the cat sat on the mat", "stocks fell again today", "", "the dog sat", "a a a a a a"]

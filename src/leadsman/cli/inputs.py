@@ -1,0 +1,152 @@
+"""What commands that read documents share: their options, and the one place that opens inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from leadsman.corpus import ConvertReport, Corpus
+    from leadsman.corpus.shards.estimate import Estimate
+
+Inputs = Annotated[
+    list[str],
+    typer.Argument(help="Corpora, or files, directories, patterns and URLs to read as such."),
+]
+Out = Annotated[str, typer.Option("--out", "-o", help="Directory or URL of the result.")]
+MaxRejectRate = Annotated[
+    float, typer.Option(help="Largest share of unusable rows in an input, 0 to 1.")
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Only say what it would take, from a 1 % sample.")
+]
+Explain = Annotated[
+    str | None, typer.Option("--explain", metavar="ID", help="Say what became of a document.")
+]
+EngineOption = Annotated[
+    str, typer.Option("--engine", help="local, or ray: a cluster; RAY_ADDRESS says which.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Metadata = Annotated[
+    list[str] | None, typer.Option(help="A field of the rows to keep, beside id, text and source.")
+]
+MaxSourceLoss = Annotated[
+    float, typer.Option(help="Warn when a source loses more than this share of its text.")
+]
+StopSourceLoss = Annotated[
+    float | None,
+    typer.Option(help="Stop when a source loses this share or more; 1: when nothing stays."),
+]
+
+
+@dataclass(frozen=True)
+class OpenedInputs:
+    """The inputs of a command.
+
+    Attributes:
+        corpora: one for each path.
+        converted: those that were made of other files now.
+    """
+
+    corpora: list[Corpus]
+    converted: list[Corpus]
+
+    @property
+    def joined(self) -> Corpus:
+        """All of them, read as one."""
+        from leadsman.corpus import Corpus
+
+        return Corpus.join(self.corpora)
+
+    def tell(self) -> None:
+        """Say, on the error stream, what was not read."""
+        from leadsman.corpus.convert import ConvertReport
+
+        left_out: set[str] = set()
+        for corpus in self.converted:
+            report = ConvertReport.of(corpus)
+            tell_unread(report)
+            left_out |= set(report.left_out)
+        shared = set(self.joined.schema)
+        partly = {name for corpus in self.corpora for name in corpus.schema} - shared
+        tell_left_out(left_out - partly)
+        if partly:
+            fields = ", ".join(sorted(partly))
+            typer.echo(f"fields not kept, for not all inputs have them: {fields}", err=True)
+
+    def keep_rejects(self, out: str) -> None:
+        """Copy what is known of unusable rows to ``OUT/rejects``."""
+        from leadsman.corpus.convert import keep_rejects
+
+        keep_rejects(self.converted, out)
+
+
+def open_inputs(
+    paths: list[str], out: str, max_reject_rate: float, metadata: list[str] | None = None
+) -> OpenedInputs:
+    """The inputs as corpora; what is none is converted under ``OUT.inputs``.
+
+    What could not be read is said.
+    """
+    from leadsman.corpus import open_or_convert
+
+    cache = f"{out.rstrip('/')}.inputs"
+    options: dict[str, Any] = {
+        "max_reject_rate": max_reject_rate,
+        "metadata": tuple(metadata or ()),
+    }
+    corpora = [open_or_convert(path, cache, **options) for path in paths]
+    made = [corpus for corpus, path in zip(corpora, paths) if corpus.location != path]
+    opened = OpenedInputs(corpora, made)
+    opened.tell()
+    return opened
+
+
+def tell_unread(report: ConvertReport) -> None:
+    """Say what of an input could not be used, and what was skipped."""
+    if report.rejected:
+        typer.echo(
+            f"{report.rejected} rows could not be used; the first: {report.first_reject}", err=True
+        )
+    for reason, count in report.skipped.items():
+        typer.echo(f"skipped, {reason}: {count}", err=True)
+
+
+def tell_left_out(fields: Collection[str]) -> None:
+    """Say which fields a corpus will not have."""
+    if fields:
+        names = sorted(fields)
+        option = " ".join(f"--metadata {name}" for name in names)
+        typer.echo(f"fields not kept: {', '.join(names)} (keep them with {option})", err=True)
+
+
+def print_estimate(estimate: Estimate) -> None:
+    """What a job would take."""
+    from leadsman.humanize import count, duration, megabytes
+
+    typer.echo(
+        f"{count(estimate.documents)} documents, {megabytes(estimate.text_bytes)} of text\n"
+        f"about {duration(estimate.seconds)} and {megabytes(estimate.memory_bytes)} of memory "
+        f"beyond the program's own (tried on {estimate.sample_share:.2%} of it)"
+    )
+
+
+def size_of(text: str | None, option: str) -> int | None:
+    """``5000000``, ``5M`` or ``1G`` as a number; ``None`` stays.
+
+    Raises:
+        InputError: that is no size.
+    """
+    from leadsman.errors import InputError
+
+    if text is None:
+        return None
+    factors = {"k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12}
+    letter = text[-1:].lower()
+    try:
+        return int(float(text[:-1]) * factors[letter]) if letter in factors else int(text)
+    except ValueError as error:
+        raise InputError(f"{text!r} is no size; write 5000000, 5M or 1G", column=option) from error
