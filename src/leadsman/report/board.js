@@ -61,20 +61,24 @@
     get("why").textContent = newest && newest.why ? newest.why : told.length ? ""
       : "Too few runs are finished for a forecast.";
     if (!told.length) return;
+    const counts = told.map((each) => each.runs);
+    const span = Math.max(...counts) - Math.min(...counts) + 2;
     const series = [];
     names.forEach((name, position) => {
+      // Side by side, or the intervals of one moment would hide each other.
+      const aside = 0.012 * span * (position - (names.length - 1) / 2);
       const own = told.map((each) => ({ runs: each.runs,
         ...each.intervals.find((one) => one.mixture === name) })).filter((each) => each.median);
       if (!own.length) return;
-      const points = { x: own.map((o) => o.runs), lo: own.map((o) => o.low), hi: own.map((o) => o.high) };
+      const points = { x: own.map((o) => o.runs + aside), lo: own.map((o) => o.low), hi: own.map((o) => o.high) };
       series.push({ kind: "dots", name, color: colour(name), shape: shapes[position % 4], ...points,
         y: own.map((o) => o.median), text: own.map((o) => `${o.runs} runs: ${o.median.toFixed(3)}, ` +
           `80 % ${o.low.toFixed(3)} to ${o.high.toFixed(3)}`) });
     });
-    const runs = told.map((each) => each.runs);
     Chart.show(get("narrowing"), { title: "The forecast as runs finish", height: 300, series,
       alt: "Forecast for the planned compute with its 80 % interval, against finished small runs",
-      x: { title: "small runs finished", range: [Math.min(...runs) - 1, Math.max(...runs) + 1] },
+      x: { title: "small runs finished", whole: true,
+        range: [Math.min(...counts) - 1, Math.max(...counts) + 1] },
       y: { title: `${state.unit}, lower is better` } });
   }
 

@@ -152,7 +152,8 @@ const Chart = (() => {
   function axes(svg, spec, at) {
     const grid = node("g", { class: "grid" }, svg), text = node("g", { class: "ticks" }, svg);
     const xTicks = (spec.x.log ? logTicks : linearTicks)(
-      at.xRange[0], at.xRange[1], Math.max((at.width - at.left) / 86, 2));
+      at.xRange[0], at.xRange[1], Math.max((at.width - at.left) / 86, 2))
+      .filter((tick) => !spec.x.whole || Number.isInteger(tick));
     for (const tick of xTicks) {
       const x = at.px(tick);
       node("line", { x1: x, x2: x, y1: at.top, y2: at.height - at.bottom }, grid);

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from leadsman.errors import InputError
+from leadsman.humanize import count
 from leadsman.runs import Recipe
 from leadsman.train.base import run_method_classes
 from leadsman.train.ladder.stopping import StopRule
@@ -110,7 +111,7 @@ class TrunkJob:
     def label(self) -> str:
         """Mixture and size, for a person."""
         recipe = self.recipes[0]
-        size = f"{recipe.shape.non_embedding_params / 1e6:.2f}M"
+        size = count(recipe.shape.non_embedding_params)
         if self.beside:
             return f"{len(self.trunks)} stacked {size}"
         return f"{recipe.mixture.name} {size}"
