@@ -120,3 +120,16 @@ def test_compute_is_worth_what_it_brings():
     worth = worth_of_result(np.full(9, less), np.full(9, loss), 0.05 * cost)
     assert 1 / worth == pytest.approx(slope * 40 * cost**-slope / cost, rel=0.04)
     assert worth_of_result(np.full(9, loss), np.full(9, loss), 1.0) == float("inf")
+
+
+def test_where_compute_brings_nothing_every_run_that_saves_is_worth_it():
+    """Infinite worth, and a run that says nothing beside one that does."""
+    rng = np.random.default_rng(3)
+    a = rng.standard_normal(20_000) * 0.05
+    alternatives = np.exp(np.stack([a, np.zeros_like(a)], axis=1))
+    runs = np.exp(np.stack([np.zeros_like(a), a], axis=1))
+    found = next_runs(runs, alternatives, np.ones(2), noise=0.01, worth=float("inf"))
+    assert not found.stop
+    assert found.runs[0].row == 1
+    decided = np.exp(np.stack([a, a + 1], axis=1))
+    assert next_runs(runs, decided, np.ones(2), noise=0.01, worth=float("inf")).stop

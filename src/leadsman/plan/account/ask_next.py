@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import polars as pl
 
 from leadsman.plan.account.cost import cost_of
 from leadsman.plan.decision import BeliefOfRuns
@@ -15,7 +14,7 @@ from leadsman.plan.decision.next_runs import next_runs, worth_of_result
 from leadsman.plan.decision.space import Floats
 from leadsman.plan.designed import Designed
 from leadsman.plan.project import Project
-from leadsman.plan.settings.axes import Axes
+from leadsman.plan.settings.axes import Axes, at_share
 from leadsman.plan.settings.runs import longer
 from leadsman.plan.soundings import further_soundings
 from leadsman.runs import Recipe, Run
@@ -59,16 +58,20 @@ def next_of(
     rows += _untried(found, axes, belief, at_options, done)
     rows.sort(key=lambda row: -row["per_cost"])
     stop, why = ranked.stop, ranked.why
-    if stop and rows and rows[0].get("guess") and worth * rows[0]["per_cost"] > 1:
+    if stop and rows and rows[0].get("guess") and rows[0]["per_cost"] > 1 / worth:
         stop, why = False, "a setting not yet tried may be worth its run"
-    return {"stop": stop, "why": why, "flops_per_unit": worth, "runs": rows[:SHOWN]}
+    told = worth if math.isfinite(worth) else None
+    return {"stop": stop, "why": why, "flops_per_unit": told, "runs": rows[:SHOWN]}
 
 
 def worth_of_compute(axes: Axes, belief: BeliefOfRuns, options: Sequence[Recipe]) -> float:
-    """FLOPs that one unit of the result is worth at the real run: what soundings compete with."""
+    """FLOPs that one unit of the result is worth at the real run: what soundings compete with.
+
+    Infinite where the forecast expects nothing of more tokens.
+    """
     points = axes.points(options)
     best = points[[int(belief.draws(points).mean(axis=0).argmin())]]
-    less = belief.draws(best.with_columns(pl.col("tokens") * (1 - LESS)))
+    less = belief.draws(at_share(best, 1 - LESS))
     return worth_of_result(less[:, 0], belief.draws(best)[:, 0], LESS * float(best["flops"][0]))
 
 

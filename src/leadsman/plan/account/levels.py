@@ -17,7 +17,7 @@ from leadsman.plan.decision import Belief
 from leadsman.plan.decision.space import Floats
 from leadsman.plan.inference import ServingSpec
 from leadsman.plan.project import Project
-from leadsman.plan.settings.axes import Axes
+from leadsman.plan.settings.axes import Axes, at_share
 from leadsman.plan.settings.settle import Settled
 from leadsman.plan.soundings import serve_flops
 from leadsman.runs import Recipe
@@ -176,8 +176,8 @@ def _served_volume(
     for served in SERVED_SHARES * project.budget.total_flops / per_token[chosen]:
         left = [1 - served * each / project.budget.total_flops for each in per_token]
         rows = [k for k, share in enumerate(left) if share > LOWEST]
-        points = axes.points([options[k] for k in rows]).with_columns(
-            pl.col("tokens") * pl.Series([left[k] for k in rows])
+        points = at_share(
+            axes.points([options[k] for k in rows]), pl.Series([left[k] for k in rows])
         )
         best = options[rows[int(belief.draws(points, FLIP_WORLDS).mean(axis=0).argmin())]]
         if best.id != options[chosen].id:

@@ -96,10 +96,10 @@ def next_runs(
     runs = tuple(NextRun(int(k), float(values[k]), float(costs[k])) for k in order)
     if regret <= tolerance:
         return NextRuns(runs, True, f"expected regret {regret:.2g} is within tolerance", regret)
-    if worth > 0 and worth * regret <= costs.min():
+    if worth > 0 and regret <= costs.min() / worth:
         why = f"all that could be learned is worth {regret:.2g}, less than the cheapest run"
         return NextRuns(runs, True, why, regret)
-    pays = (worth * values > costs) if worth > 0 else values > NOTHING
+    pays = values > (costs / worth if worth > 0 else NOTHING)
     if not pays.any():
         together = _set_that_pays(at_candidates, at_alternatives, costs, noise, worth)
         if together is None:
