@@ -21,6 +21,9 @@ BUDGET = 2e13
 DRAWS = 200
 Y = "bpb.target"
 
+PATIENCE = 120_000
+"""Milliseconds a page may take where many tests share few cores."""
+
 
 def shape_of(width: int) -> ModelShape:
     return ModelShape(
@@ -281,6 +284,7 @@ def open_page(chromium):
 
     def go(target: Path | str, **options):
         page = chromium.new_context(offline=isinstance(target, Path), **options).new_page()
+        page.set_default_timeout(PATIENCE)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
         page.goto(target.resolve().as_uri() if isinstance(target, Path) else target)
