@@ -97,7 +97,8 @@ def memory(
     typer.echo(
         f"Tensors only. A process on a CPU holds {low / 1e9:.3g} to {high / 1e9:.3g} GB with its "
         f"libraries: glibc keeps freed memory. With `leadsman train --lean` "
-        f"(MALLOC_MMAP_THRESHOLD_=65536) it holds {lean / 1e9:.3g} GB, for a third more time."
+        f"(MALLOC_MMAP_THRESHOLD_=65536) it holds {lean / 1e9:.3g} GB, for 1.3 to "
+        f"1.5 times the time."
     )
     if device is not None:
         limit = find_accelerator(device, table).memory_gb
