@@ -5,8 +5,10 @@ budget (training, serving and data together), passes over each source, and half 
 most that may be moved to single sources, as far as they were tried. The optimiser
 (:mod:`leadsman.plan.decision.optimise`) walks it over the joint draws. What it finds for the
 settings is then weighed at every size that can be built, beside the reference settings. The
-reference is left only where the runs say so: a setting whose chance of being better, at the size at
-which it was tried, is below ``vary.certainty`` goes back to it.
+reference is left only where the runs say so: a setting whose chance of being better is below
+``vary.certainty`` goes back to it. Names and shares are judged at the size at which they were
+tried; learning rate and batch at the planned one, since what is best for them moves with the length
+of a run.
 """
 
 from __future__ import annotations
@@ -105,7 +107,7 @@ def settle(
     if not axes.departures:
         return Settled({}, purchase, total)
     _, point, flops = best(bought)
-    row = _certain(project, axes, belief, {**point, **tried_at})
+    row = certain_settings(axes, belief, point, tried_at, certainty=project.vary.certainty)
     if purchase is not None and any(not row.get(ADD + name) for name in bought):
         used = frozenset(name for name in bought if row.get(ADD + name))
         purchase = replace(
@@ -114,7 +116,7 @@ def settle(
             price=sum(each.cost for each in offers if each.name in used),
         )
         _, point, flops = best(used)
-        row = _certain(project, axes, belief, {**point, **tried_at})
+        row = certain_settings(axes, belief, point, tried_at, certainty=project.vary.certainty)
     return Settled(row, purchase, flops)
 
 
@@ -222,20 +224,34 @@ def _settings(point: Mapping[str, float | str], axes: Axes) -> Row:
     return {} if same else row
 
 
-def _certain(
-    project: Project, axes: Axes, belief: BeliefOfRuns, point: Mapping[str, float | str]
+def certain_settings(
+    axes: Axes,
+    belief: BeliefOfRuns,
+    planned: Mapping[str, float | str],
+    tried_at: Mapping[str, float],
+    *,
+    certainty: float,
 ) -> Row:
     """The settings of a point, put back where the runs do not say that they are better.
 
-    Each is judged alone, as it was tried: at the point's scale, with all others at the reference.
+    Each is judged alone, with all others at the reference: numbers where they are planned to be
+    used, the others where they were tried.
+
+    Args:
+        axes: with the departures that were measured.
+        belief: of the ladder and the setting runs.
+        planned: the point, with params and tokens.
+        tried_at: params and tokens of the runs that tried settings.
+        certainty: least chance of being better.
     """
-    row = _settings(point, axes)
+    row = _settings(planned, axes)
     plain = {name: axes.reference.get(name, 0.0) for name in row}
     for name, value in row.items():
         if value != plain[name]:
-            pair = pl.DataFrame([{**point, **plain, name: value}, {**point, **plain}])
+            at = {**planned, **({} if name in NUMBERS else tried_at)}
+            pair = pl.DataFrame([{**at, **plain, name: value}, {**at, **plain}])
             effects = belief.effect(pair)
-            if float((effects[:, 0] < effects[:, 1]).mean()) < project.vary.certainty:
+            if float((effects[:, 0] < effects[:, 1]).mean()) < certainty:
                 row[name] = plain[name]
     return {} if row == plain else row
 

@@ -1,0 +1,68 @@
+"""When a setting leaves the reference."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import polars as pl
+import pytest
+
+from leadsman.plan.decision import Dimension, Space
+from leadsman.plan.decision.effects import SettingsEffect
+from leadsman.plan.settings.axes import Axes
+from leadsman.plan.settings.settle import certain_settings
+from leadsman.plan.settings.vary import VarySpec
+from leadsman.runs import Mixture
+from leadsman.train.cost import ladder_recipes
+
+SELECTED = Mixture("selected", {"selected": 1.0})
+LADDER = ladder_recipes(
+    [SELECTED], "d", minutes=4, vocab_size=512, seq_len=256, seed=0, precision="float32"
+)
+SHORT, LONG = {"params": 3e5, "tokens": 3e6}, {"params": 3e5, "tokens": 1e8}
+
+
+@pytest.fixture(scope="module")
+def axes():
+    spec = VarySpec(lr=(0.003, 0.012), keep=(0.1, 0.5), batch_tokens=(), added_share=0.0)
+    return Axes.of(spec, [SELECTED], ("web",), LADDER[0], keep=0.25)
+
+
+@pytest.fixture(scope="module")
+def learned(axes):
+    """Short runs in which lr 0.012 is better by 1.5 % and keep 0.1 by 3 %; noise 0.2 %."""
+    rng = np.random.default_rng(0)
+    params, tokens = np.meshgrid(np.geomspace(1e5, 1e6, 5), np.geomspace(1e6, 1e7, 5))
+    ladder = pl.DataFrame({"params": params.ravel(), "tokens": tokens.ravel()}).with_columns(
+        lr=pl.lit(axes.reference["lr"]), keep=pl.lit("0.25")
+    )
+    tried = [
+        SHORT | {"lr": axes.reference["lr"], "keep": "0.25"} | change
+        for change in ({"lr": 0.003}, {"lr": 0.012}, {"keep": "0.1"}, {"keep": "0.5"})
+    ]
+    table = pl.concat([ladder, pl.DataFrame(tried)])
+    effect = np.zeros(len(table))
+    effect[-4:] = [0.015, -0.015, -0.03, 0.03]
+    space = Space(
+        {
+            "params": Dimension(low=1e5, high=1e7),
+            "tokens": Dimension(low=1e6, high=2e8),
+            "lr": Dimension(low=0.003, high=0.012),
+            "keep": Dimension(choices=("0.25", "0.1", "0.5")),
+        }
+    )
+    found = SettingsEffect(space, skip=("params", "tokens"))
+    found.fit(table, effect + 0.002 * rng.standard_normal(len(table)), worlds=2000, rng=rng)
+    return SimpleNamespace(effect=lambda points: found.draws(points, slice(None)))
+
+
+def test_a_rate_good_in_short_runs_is_planned_for_those_and_not_for_a_long_one(axes, learned):
+    best = {"lr": 0.012, "keep": "0.1"}
+    short = certain_settings(axes, learned, SHORT | best, SHORT, certainty=0.8)
+    assert short == {"lr": 0.012, "keep": "0.1"}
+    long = certain_settings(axes, learned, LONG | best, SHORT, certainty=0.95)
+    assert long == {"lr": axes.reference["lr"], "keep": "0.1"}
+
+
+def test_what_the_runs_speak_against_goes_back_to_the_reference(axes, learned):
+    worse = SHORT | {"lr": 0.003, "keep": "0.5"}
+    assert certain_settings(axes, learned, worse, SHORT, certainty=0.5) == {}
