@@ -1,4 +1,4 @@
-"""Numbers as people read them."""
+"""Numbers and settings as people read them."""
 
 from __future__ import annotations
 
@@ -34,3 +34,26 @@ def duration(seconds: float) -> str:
     """
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def setting_name(column: str) -> str:
+    """A setting of a run by its column.
+
+    >>> setting_name("batch_tokens"), setting_name("add.docs")
+    ('batch (tokens)', 'share moved to docs')
+    """
+    known = {"lr": "learning rate", "batch_tokens": "batch (tokens)", "keep": "selection rate"}
+    if column.startswith("add."):
+        return f"share moved to {column.removeprefix('add.')}"
+    return known.get(column, column.replace("_", " "))
+
+
+def setting_value(value: float | str) -> str:
+    """The value of a setting.
+
+    >>> setting_value(1024.0), setting_value(0.0045), setting_value("muon")
+    ('1,024', '0.0045', 'muon')
+    """
+    if isinstance(value, str):
+        return value
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from leadsman.humanize import count, duration, megabytes
+from leadsman.humanize import count, duration, megabytes, setting_name, setting_value
 from leadsman.plan.data import HELD_OUT
 from leadsman.plan.plan import Plan
 from leadsman.plan.project import Project
@@ -174,11 +174,15 @@ def _tell_details(plan: Plan, watcher: Watcher) -> None:
     for each in details.get("settings", ()):
         if each["chosen"]:
             watcher.note(
-                f"{each['axis']} {each['value']} instead of {each['reference']}: "
+                f"{setting_name(each['axis'])} {setting_value(each['value'])} instead of "
+                f"{setting_value(each['reference'])}: "
                 f"{100 * each['effect']:+.1f} % of the result (80 %: {100 * each['low']:+.1f} to "
                 f"{100 * each['high']:+.1f} %)"
             )
-    kept = [f"{each['axis']} ({each['kept']})" for each in details.get("kept", ())]
+    kept = [
+        f"{setting_name(each['axis'])} ({setting_value(each['kept'])})"
+        for each in details.get("kept", ())
+    ]
     if kept:
         watcher.note(f"Not measured, kept: {', '.join(kept)}")
     for each in details.get("purchases", ()):

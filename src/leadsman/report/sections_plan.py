@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from leadsman.humanize import count, megabytes
+from leadsman.humanize import count, megabytes, setting_name, setting_value
 from leadsman.report import figures
 from leadsman.report.decision import amount, hardware_of
 from leadsman.report.figures import label_of, params_of, unit_of
@@ -117,16 +117,16 @@ def settings(findings: Findings) -> str:
             ["setting", "value", "instead of", "effect", "80 %", "decision"],
             [
                 [
-                    _axis(each["axis"]),
-                    _value(each["value"]),
-                    _value(each["reference"]),
+                    setting_name(each["axis"]),
+                    setting_value(each["value"]),
+                    setting_value(each["reference"]),
                     f"{100 * each['effect']:+.1f} %",
                     f"{100 * each['low']:+.1f} to {100 * each['high']:+.1f} %",
                     "chosen"
                     if each["chosen"]
                     else ""
                     if each["axis"] in chosen
-                    else f"{_value(each['reference'])} kept",
+                    else f"{setting_value(each['reference'])} kept",
                 ]
                 for each in tried
             ],
@@ -135,25 +135,12 @@ def settings(findings: Findings) -> str:
         )
     if kept:
         items = "".join(
-            f"<li><b>{text(_axis(each['axis']))}</b>: kept at {text(_value(each['kept']))}; "
-            f"{text(each['why'])}</li>"
+            f"<li><b>{text(setting_name(each['axis']))}</b>: kept at "
+            f"{text(setting_value(each['kept']))}; {text(each['why'])}</li>"
             for each in kept
         )
         body += f"<h3>Not measured</h3><ul>{items}</ul>"
     return section("settings", "Settings", body)
-
-
-def _axis(name: str) -> str:
-    known = {"lr": "learning rate", "batch_tokens": "batch (tokens)", "keep": "selection rate"}
-    if name.startswith("add."):
-        return f"share moved to {name.removeprefix('add.')}"
-    return known.get(name, name.replace("_", " "))
-
-
-def _value(value: float | str) -> str:
-    if isinstance(value, str):
-        return value
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _constraints(plan: dict[str, Any]) -> str:
