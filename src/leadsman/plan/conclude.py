@@ -22,7 +22,6 @@ from leadsman.plan.settings.axes import Axes
 from leadsman.plan.settings.believe import belief_of_soundings
 from leadsman.plan.settings.settle import Settled, settle
 from leadsman.plan.soundings import epochs_of, final_options
-from leadsman.plan.sources import EPOCHS
 from leadsman.plan.workspace import Workspace
 from leadsman.runs import Recipe, Run
 
@@ -127,10 +126,8 @@ def settled_options(found: Designed, axes: Axes, settled: Settled, base: str) ->
 
 def _has_text_for(found: Designed, recipe: Recipe) -> bool:
     """Whether no source is passed over more often than it may be."""
-    priced = {each.name for each in found.project.priced}
-    most = found.project.decision.max_epochs
     for name, epochs in epochs_of(recipe.mixture, recipe.tokens, found.tokens["full"]).items():
-        limit = most or (EPOCHS if name in priced else None)
+        limit = found.project.most_passes(name)
         if limit is not None and epochs > limit * (1 + 1e-3):
             return False
     return True

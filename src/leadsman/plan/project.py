@@ -16,6 +16,7 @@ from leadsman.plan.budget import Budget
 from leadsman.plan.inference import ServingSpec
 from leadsman.plan.money import Money, common_currency
 from leadsman.plan.settings.vary import VarySpec
+from leadsman.plan.sources import EPOCHS
 from leadsman.strict_yaml import Strict, load_yaml
 from leadsman.train.defaults import LADDER_WIDTHS
 
@@ -190,6 +191,11 @@ class Project(Strict):
     def priced(self) -> list[SourceSpec]:
         """Sources that must be bought."""
         return [each for each in self.sources if each.price and each.price.value]
+
+    def most_passes(self, source: str) -> float | None:
+        """Passes that are allowed over a source; ``None`` for any number."""
+        bought = source in {each.name for each in self.priced}
+        return self.decision.max_epochs or (EPOCHS if bought else None)
 
     def allowed(self) -> Project:
         """The project without sources whose licence is excluded."""

@@ -26,7 +26,7 @@ from leadsman.plan.decision.space import Floats
 from leadsman.plan.project import Project
 from leadsman.plan.settings.axes import ADD, NAMES, NUMBERS, SELECTED, Axes, Row
 from leadsman.plan.soundings import serve_flops
-from leadsman.plan.sources import EPOCHS, compute_left, money_for_data
+from leadsman.plan.sources import compute_left, money_for_data
 from leadsman.runs import Recipe
 from leadsman.train.cost import LEAST_TOKENS
 
@@ -177,11 +177,9 @@ def limits_of(
     found = [Constraint("budget", flops, cost, "FLOPs")]
     if axes.additions:
         found.append(Constraint("the share moved to single sources", MOST_ADDED, _moved))
-    most = project.decision.max_epochs
-    priced = {each.name for each in project.priced}
     weights = axes.references[base].weights
     for source in dict.fromkeys([*weights, *axes.additions]):
-        limit = most or (EPOCHS if source in priced else None)
+        limit = project.most_passes(source)
         if limit is not None and source in full:
             found.append(_passes(source, weights.get(source, 0.0), full, limit))
     return found
