@@ -17,7 +17,7 @@ from leadsman.corpus.kernels.jit import jit
 from leadsman.corpus.kernels.ngram_index import slot
 from leadsman.corpus.kernels.text import TextColumn
 from leadsman.corpus.kernels.tokens import (
-    _BASE,
+    BASE,
     BLOCK,
     Hashes,
     Ints,
@@ -37,7 +37,7 @@ def _whole(hashes: Hashes, count: int) -> np.uint64:
     """Hash of all tokens of a document that has too few for an n-gram."""
     polynomial = np.uint64(0)
     for i in range(count):
-        polynomial = polynomial * _BASE + hashes[i]
+        polynomial = polynomial * BASE + hashes[i]
     return mix(polynomial)
 
 
@@ -175,7 +175,7 @@ def band_hashes(signatures: Signatures, band: int, rows: int, out: Hashes) -> No
     for document in range(signatures.shape[0]):
         value = np.uint64(0)
         for k in range(band * rows, (band + 1) * rows):
-            value = mix(value * _BASE + np.uint64(signatures[document, k]))
+            value = mix(value * BASE + np.uint64(signatures[document, k]))
         out[document] = value
 
 

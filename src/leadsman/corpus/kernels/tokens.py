@@ -23,9 +23,9 @@ Ints = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.int32]
 Hashes = npt.NDArray[np.uint64]
 
-_FNV_START = np.uint64(0xCBF29CE484222325)
-_FNV_PRIME = np.uint64(0x100000001B3)
-_BASE = np.uint64(0x9E3779B97F4A7C15)
+FNV_START = np.uint64(0xCBF29CE484222325)
+FNV_PRIME = np.uint64(0x100000001B3)
+BASE = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
 _REPLACEMENT = 0xFFFD
@@ -108,8 +108,8 @@ def next_tokens(text: Text, position: int, end: int, out: Hashes, spans: Ints) -
                 count += 1
                 if count == out.size:
                     return count, position
-            kind, start, value = group, position, _FNV_START
-        value = (value ^ np.uint64(text.lower[code])) * _FNV_PRIME
+            kind, start, value = group, position, FNV_START
+        value = (value ^ np.uint64(text.lower[code])) * FNV_PRIME
         position += width
     if kind != SPACE:
         out[count] = mix(value)
@@ -124,7 +124,7 @@ def power_of_base(exponent: int) -> np.uint64:
     """B to the ``exponent`` mod 2^64."""
     value = np.uint64(1)
     for _ in range(exponent):
-        value *= _BASE
+        value *= BASE
     return value
 
 
@@ -145,7 +145,7 @@ def _prefix_buckets(
     for last in range(max(carried, order), carried + count):
         polynomial = np.uint64(0)
         for k in range(last - order, last + 1):
-            polynomial = polynomial * _BASE + hashes[k]
+            polynomial = polynomial * BASE + hashes[k]
         out[found] = bucket_of(polynomial, order, buckets)
         found += 1
     return found
@@ -219,10 +219,10 @@ def roll(hashes: Hashes, count: int, carried: int, n: int, out: Hashes) -> int:
     oldest = power_of_base(n)
     polynomial = np.uint64(0)
     for i in range(n):
-        polynomial = polynomial * _BASE + hashes[i]
+        polynomial = polynomial * BASE + hashes[i]
     out[0] = mix(polynomial)
     for i in range(n, filled):
-        polynomial = polynomial * _BASE + hashes[i] - hashes[i - n] * oldest
+        polynomial = polynomial * BASE + hashes[i] - hashes[i - n] * oldest
         out[i - n + 1] = mix(polynomial)
     return filled - n + 1
 
@@ -264,7 +264,7 @@ def normalised_hashes(text: Text, out: Hashes) -> None:
     """
     for document in range(text.offsets.size - 1):
         position, end = text.offsets[document], text.offsets[document + 1]
-        one, two = _FNV_START, _BASE
+        one, two = FNV_START, BASE
         pending, empty = False, True
         while position < end:
             code, width = decode(text.data, position, end)
@@ -273,11 +273,11 @@ def normalised_hashes(text: Text, out: Hashes) -> None:
                 pending = not empty
                 continue
             if pending:
-                one = (one ^ np.uint64(32)) * _FNV_PRIME
+                one = (one ^ np.uint64(32)) * FNV_PRIME
                 two = (two + np.uint64(32)) * _MIX_1
                 two ^= two >> np.uint64(29)
                 pending = False
-            one = (one ^ np.uint64(text.lower[code])) * _FNV_PRIME
+            one = (one ^ np.uint64(text.lower[code])) * FNV_PRIME
             two = (two + np.uint64(text.lower[code])) * _MIX_1
             two ^= two >> np.uint64(29)
             empty = False

@@ -21,7 +21,7 @@ from leadsman.corpus.kernels.jit import jit
 from leadsman.corpus.kernels.ngram_index import slot
 from leadsman.corpus.kernels.text import TextColumn, token_counts
 from leadsman.corpus.kernels.tokens import (
-    _BASE,
+    BASE,
     BLOCK,
     Codes,
     Hashes,
@@ -45,7 +45,7 @@ def _key(hashes: Hashes, first: int, last: int) -> np.uint64:
     """Key of the n-gram of tokens ``first`` to ``last``, both included; never zero."""
     polynomial = np.uint64(0)
     for i in range(first, last + 1):
-        polynomial = polynomial * _BASE + hashes[i]
+        polynomial = polynomial * BASE + hashes[i]
     return max(mix(polynomial + np.uint64(last - first)), np.uint64(1))
 
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 from leadsman.corpus.kernels.jit import jit
 from leadsman.corpus.kernels.ngram_index import slot
 from leadsman.corpus.kernels.text import TextColumn
-from leadsman.corpus.kernels.tokens import _FNV_PRIME, _FNV_START, Bytes, Hashes, Ints, mix
+from leadsman.corpus.kernels.tokens import FNV_PRIME, FNV_START, Bytes, Hashes, Ints, mix
 
 _FREE = np.uint64(0)
 _START = 1 << 12
@@ -20,9 +20,9 @@ def _add(data: Bytes, offsets: Ints, keys: Hashes, fresh: npt.NDArray[np.bool_])
     """Add the ids that are not there; return how many those are."""
     added = 0
     for row in range(offsets.size - 1):
-        value = _FNV_START
+        value = FNV_START
         for position in range(offsets[row], offsets[row + 1]):
-            value = (value ^ np.uint64(data[position])) * _FNV_PRIME
+            value = (value ^ np.uint64(data[position])) * FNV_PRIME
         key = max(mix(value), np.uint64(1))
         place = slot(keys, key)
         fresh[row] = keys[place] == _FREE
