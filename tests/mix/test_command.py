@@ -3,7 +3,7 @@ from typer.testing import CliRunner
 from leadsman.cli.main import app
 from leadsman.corpus import write_corpus
 from leadsman.runs import Mixture
-from leadsman.testing.mixers import _documents
+from leadsman.testing.mixers import draw_documents
 from leadsman.train.files.schema import RecipeFile
 
 
@@ -13,10 +13,10 @@ def test_the_command_ends_in_weights_a_recipe_file_takes(tmp_path):
     rows = [
         {"text": text, "source": f"s{language}"}
         for language in range(3)
-        for text in _documents(language, 80, 0)
+        for text in draw_documents(language, 80, 0)
     ]
     sources = write_corpus(tmp_path / "sources", rows)
-    target = write_corpus(tmp_path / "target", [{"text": t} for t in _documents(1, 60, 1)])
+    target = write_corpus(tmp_path / "target", [{"text": t} for t in draw_documents(1, 60, 1)])
     out = tmp_path / "out"
     arguments = ["mix", sources.location, "-t", target.location, "-o", str(out)]
     arguments += ["--method", "target-likelihood", "--seeds", "3"]

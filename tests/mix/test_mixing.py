@@ -17,7 +17,7 @@ from leadsman.mix.regmix import RegMix
 from leadsman.mix.target_likelihood import TargetLikelihood, interpolation_weights
 from leadsman.mix.temperature import Temperature
 from leadsman.runs import Mixture
-from leadsman.testing.mixers import MixerConformance, _documents
+from leadsman.testing.mixers import MixerConformance, draw_documents
 
 
 class Problems(MixerConformance):
@@ -97,9 +97,11 @@ def test_the_mixture_beats_natural_on_text_it_was_not_tuned_by(tmp_path):
     rows = [
         {"text": text, "source": f"s{language}"}
         for language in range(4)
-        for text in _documents(language, 120, 0)
+        for text in draw_documents(language, 120, 0)
     ]
-    target = [{"text": t} for t in [*_documents(0, 60, 1), *_documents(1, 30, 1), rows[0]["text"]]]
+    target = [
+        {"text": t} for t in [*draw_documents(0, 60, 1), *draw_documents(1, 30, 1), rows[0]["text"]]
+    ]
     sources = write_corpus(tmp_path / "sources", rows)
     wanted = write_corpus(tmp_path / "target", target)
     report = mix(

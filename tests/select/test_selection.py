@@ -8,16 +8,18 @@ from leadsman.errors import InputError
 from leadsman.files import Directory
 from leadsman.select import Policy, Selection, select
 from leadsman.select.methods.dsir import DSIR
-from leadsman.testing.selectors import SEA, WINE, _documents
+from leadsman.testing.selectors import SEA, WINE, draw_documents
 
 
 @pytest.fixture
 def raw(tmp_path):
     wine = [
-        {"text": t, "source": "wine", "id": f"w{i}"} for i, t in enumerate(_documents(WINE, 300, 0))
+        {"text": t, "source": "wine", "id": f"w{i}"}
+        for i, t in enumerate(draw_documents(WINE, 300, 0))
     ]
     sea = [
-        {"text": t, "source": "sea", "id": f"s{i}"} for i, t in enumerate(_documents(SEA, 100, 1))
+        {"text": t, "source": "sea", "id": f"s{i}"}
+        for i, t in enumerate(draw_documents(SEA, 100, 1))
     ]
     return [
         write_corpus(tmp_path / "wine", wine, shard_bytes=8000),
@@ -27,7 +29,7 @@ def raw(tmp_path):
 
 @pytest.fixture
 def target(tmp_path):
-    return write_corpus(tmp_path / "target", [{"text": t} for t in _documents(SEA, 50, 2)])
+    return write_corpus(tmp_path / "target", [{"text": t} for t in draw_documents(SEA, 50, 2)])
 
 
 def test_the_planted_source_is_found_and_the_report_adds_up(tmp_path, raw, target):

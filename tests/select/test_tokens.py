@@ -8,17 +8,19 @@ from leadsman.errors import InputError
 from leadsman.select import Policy, select
 from leadsman.select.explain import explain_choice
 from leadsman.select.tokens import TokenRate, measured_rate
-from leadsman.testing.selectors import SEA, WINE, _documents
+from leadsman.testing.selectors import SEA, WINE, draw_documents
 from leadsman.train.tokens import load_tokenizer, train_tokenizer
 
 
 @pytest.fixture
 def corpora(tmp_path):
-    rows = [{"text": t, "source": "wine"} for t in _documents(WINE, 200, 0)]
+    rows = [{"text": t, "source": "wine"} for t in draw_documents(WINE, 200, 0)]
     rows += [{"text": t, "source": "numbers"} for t in ["31 41 59 26 53 58 97 93 23 84"] * 50]
     raw = write_corpus(tmp_path / "raw", rows)
-    target = write_corpus(tmp_path / "target", [{"text": t} for t in _documents(SEA, 50, 2)])
-    train_tokenizer([_documents(WINE, 200, 1)], vocab_size=400, path=tmp_path / "tokenizer.json")
+    target = write_corpus(tmp_path / "target", [{"text": t} for t in draw_documents(SEA, 50, 2)])
+    train_tokenizer(
+        [draw_documents(WINE, 200, 1)], vocab_size=400, path=tmp_path / "tokenizer.json"
+    )
     return raw, target, tmp_path / "tokenizer.json"
 
 

@@ -20,7 +20,7 @@ from leadsman.mix import Mixer, MixingProblem
 _SOURCES = {"alpha": 0, "beta": 1, "gamma": 2}
 
 
-def _documents(language: int, count: int, seed: int) -> list[str]:
+def draw_documents(language: int, count: int, seed: int) -> list[str]:
     """Documents of a chain of words: every word has a few followers."""
     rules = np.random.default_rng(language)
     words = [f"l{language}w{i}" for i in range(150)]
@@ -54,9 +54,9 @@ class MixerConformance(ABC):
         rows = [
             {"text": text, "source": name}
             for name, language in _SOURCES.items()
-            for text in _documents(language, 120, 0)
+            for text in draw_documents(language, 120, 0)
         ]
-        wanted = [*_documents(0, 30, 1), *_documents(1, 10, 1)]
+        wanted = [*draw_documents(0, 30, 1), *draw_documents(1, 10, 1)]
         sources = write_corpus(place / "sources", rows)
         target = write_corpus(place / "target", [{"text": text} for text in wanted])
         return MixingProblem(sources, target, **options)  # type: ignore[arg-type]

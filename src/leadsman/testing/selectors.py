@@ -26,7 +26,8 @@ WINE = "a glass of old red wine with ripe cheese, bread and grapes on a wooden t
 ODD = ["", " \n", "\x00", "!!!", "東京に行く", "naïve café ☕", "a" * 20_000]
 
 
-def _documents(words: str, count: int, seed: int) -> list[str]:
+def draw_documents(words: str, count: int, seed: int) -> list[str]:
+    """Documents of 40 words drawn from a vocabulary."""
     generator = np.random.default_rng(seed)
     pool = words.split()
     return [" ".join(generator.choice(pool, 40)) for _ in range(count)]
@@ -49,15 +50,15 @@ class SelectorConformance(ABC):
     @pytest.fixture
     def raw(self, tmp_path: Path) -> Corpus:
         """Documents about the sea and about wine, and some odd ones, in several shards."""
-        rows = [{"text": text, "source": "sea"} for text in _documents(SEA, 60, 0)]
-        rows += [{"text": text, "source": "wine"} for text in _documents(WINE, 60, 1)]
+        rows = [{"text": text, "source": "sea"} for text in draw_documents(SEA, 60, 0)]
+        rows += [{"text": text, "source": "wine"} for text in draw_documents(WINE, 60, 1)]
         rows += [{"text": text, "source": "odd"} for text in ODD]
         return write_corpus(tmp_path / "raw", rows, shard_bytes=4000)
 
     @pytest.fixture
     def target(self, tmp_path: Path) -> Corpus:
         """Other documents about the sea."""
-        return write_corpus(tmp_path / "target", [{"text": t} for t in _documents(SEA, 40, 2)])
+        return write_corpus(tmp_path / "target", [{"text": t} for t in draw_documents(SEA, 40, 2)])
 
     def scores(self, selector: Selector, raw: Corpus) -> npt.NDArray[np.float32]:
         """Scores of all documents."""

@@ -5,13 +5,13 @@ from leadsman.corpus import write_corpus
 from leadsman.errors import InputError, MethodError
 from leadsman.select.methods.ngram_classifier import NgramClassifier
 from leadsman.select.methods.ngram_perplexity import NgramPerplexity
-from leadsman.testing.selectors import SEA, WINE, _documents
+from leadsman.testing.selectors import SEA, WINE, draw_documents
 
 
 @pytest.fixture
 def corpora(tmp_path):
     return [
-        write_corpus(tmp_path / name, [{"text": t} for t in _documents(words, 80, seed)])
+        write_corpus(tmp_path / name, [{"text": t} for t in draw_documents(words, 80, seed)])
         for name, words, seed in (("raw", WINE, 0), ("target", SEA, 1))
     ]
 
