@@ -17,6 +17,7 @@ from leadsman.errors import BudgetError
 from leadsman.laws import Forecast
 from leadsman.plan.decision import Belief, Objective
 from leadsman.plan.plan import Option, Plan, Saving
+from leadsman.plan.settings.axes import at_share
 from leadsman.runs import Recipe, RegisteredForecast
 
 Predict = Callable[[pl.DataFrame], Forecast]
@@ -125,12 +126,7 @@ def _saving(chosen: Recipe, naive: Recipe, predict: Predict, columns: Columns) -
     made monotone and crossed with the naive result of the same draw.
     """
     full = columns([chosen])
-    grid = pl.concat(
-        [
-            full.with_columns(pl.col("tokens") * share, pl.col("flops") * share)
-            for share in SAVING_GRID
-        ]
-    )
+    grid = pl.concat([at_share(full, share) for share in SAVING_GRID])
     forecast = predict(pl.concat([grid, columns([naive])]))
     shares = np.array(
         [_crossing(draw[:-1], float(draw[-1])) for draw in forecast.draws], dtype=np.float64
