@@ -8,6 +8,7 @@ extrapolation error learned from history (:mod:`leadsman.laws.calibration`).
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -35,7 +36,18 @@ from leadsman.laws.competition import (
 )
 from leadsman.laws.forecast import Forecast
 from leadsman.laws.score_results import ScoreTest, recognise, without_sampling
-from leadsman.laws.screening import point_doubts, ratio_doubts, screen
+from leadsman.laws.screening import (
+    complete,
+    constant_doubts,
+    in_unit_of,
+    point_doubts,
+    ratio_doubts,
+    screen,
+)
+from leadsman.laws.unread import unread_doubts
+
+SUMS = ("flops", "step")
+"""Inputs that only say how far a run went: another value is what a forecast is of."""
 
 
 def forecast_runs(
@@ -83,19 +95,19 @@ def forecast_runs(
     if points.is_empty():
         raise InputError("no points to forecast")
     inputs = [name for name in x or INPUTS if name in runs.columns]
-    shown: tuple[str, ...] = ()
+    runs, shown = complete(runs, y=y, x=x, group=group)
+    asked, points = points, in_unit_of(runs, points)
     if score is None and y in runs.columns:
-        score, shown = recognise(runs, y, x)
+        score, doubt = recognise(runs, y, x)
+        shown += doubt
     test = ScoreTest() if score is True else score or None
     if test is not None:
         runs, left_out = test.error_rates(runs, y)
         shown += left_out
     runs, doubts = screen(runs, y=y, x=[name for name in inputs if not runs[name].null_count()])
-    unlike = point_doubts(runs, points, [name for name in inputs if name in points.columns])
-    off_line: list[tuple[str, ...]] = [()] * len(points)
-    if law == "auto" and {"params", "tokens"} <= set(inputs) and tied(runs):
-        off_line = ratio_doubts(runs, points)
     run = run_column(runs, run)
+    doubts += unread_doubts(runs, y=y, x=[*inputs, *(name for name in (group, run) if name)])
+    unlike = _doubts_of_points(runs, points, inputs, law)
     series = gather_series(runs, points, y=y, x=x, law=law, group=group, run=run, seed=seed)
     if test is not None:
         variance = test.sampling_variance(runs, y)
@@ -110,9 +122,9 @@ def forecast_runs(
     warnings: list[tuple[str, ...]] = [()] * len(points)
     for each in series:
         for row, sentences in zip(each.rows, _warnings(each, weights), strict=True):
-            warnings[row] = (*shown, *doubts, *unlike[row], *off_line[row], *sentences)
+            warnings[row] = (*shown, *doubts, *unlike[row], *sentences)
     label = describe_weights(series[0].evidence.names, weights)
-    return Forecast(points=points, draws=values, y=y, law=label, warnings=tuple(warnings))
+    return Forecast(points=asked, draws=values, y=y, law=label, warnings=tuple(warnings))
 
 
 @dataclass(frozen=True)
@@ -284,6 +296,20 @@ def checkpoints_said(names: Sequence[str], weights: Floats) -> tuple[str, ...]:
         f"Some rows are checkpoints; fits that use them have {weights[used].sum():.0%} of the "
         f"weight. A checkpoint under a decaying learning rate is not a finished run.",
     )
+
+
+def _doubts_of_points(
+    runs: pl.DataFrame, points: pl.DataFrame, inputs: Sequence[str], law: str | Sequence[str]
+) -> list[tuple[str, ...]]:
+    """Sentences for each point: another unit, a value no run has."""
+    both = [name for name in inputs if name in points.columns and not points[name].null_count()]
+    found = [
+        point_doubts(runs, points, both),
+        constant_doubts(runs, points, [name for name in both if name not in SUMS]),
+    ]
+    if law == "auto" and {"params", "tokens"} <= set(inputs) and tied(runs):
+        found.append(ratio_doubts(runs, points))
+    return [tuple(itertools.chain(*each)) for each in zip(*found, strict=True)]
 
 
 def _warnings(series: Series, weights: Floats) -> list[tuple[str, ...]]:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from leadsman.errors import DesignError
+from leadsman.errors import DesignError, InputError
+from leadsman.laws.fitting.identify import FLAT
 from leadsman.laws.table import column
 
 MIXED_UNITS = 1e7
@@ -21,7 +22,7 @@ SMALLEST_MODEL = 100.0
 
 
 def screen(runs: pl.DataFrame, *, y: str, x: Sequence[str]) -> tuple[pl.DataFrame, tuple[str, ...]]:
-    """Check the columns laws will read and drop rows that repeat another in every cell of them.
+    """Check the columns laws will read and drop rows that repeat another in every cell.
 
     Args:
         runs: the table.
@@ -51,6 +52,66 @@ def screen(runs: pl.DataFrame, *, y: str, x: Sequence[str]) -> tuple[pl.DataFram
     return kept, tuple(doubts)
 
 
+def complete(
+    runs: pl.DataFrame, *, y: str, x: Sequence[str] | None = None, group: str | None = None
+) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """Leave out rows that were not measured: an empty ``y``, or an empty input that others have.
+
+    Exported histories hold an evaluation every hundredth row. A column that is empty throughout is
+    not one; a cell that is not a number (``nan``) is an error later.
+
+    Args:
+        runs: the table.
+        y: column to predict.
+        x: inputs asked for; by default those that order runs by compute.
+        group: column of the group, where there is one.
+
+    Returns:
+        The rows that are complete, and a sentence for each column with gaps.
+
+    Raises:
+        InputError: no result is there at all.
+    """
+    sized = [name for name in ("params", "tokens") if _known(runs, name)]
+    needed = list(x) if x is not None else sized or ["flops" if _known(runs, "flops") else "step"]
+    if y in runs.columns and len(runs) and not _known(runs, y):
+        raise InputError("every cell is empty", column=y)
+    said = []
+    for name in dict.fromkeys((y, *needed, *([group] if group else []))):
+        if name in runs.columns and (x is not None or _known(runs, name)):
+            gaps = runs[name].null_count()
+            if gaps:
+                said.append(f"{gaps} of {len(runs)} rows have no {name} and were left out.")
+                runs = runs.filter(pl.col(name).is_not_null())
+    for name in ("unique_tokens", "experts"):
+        if x is None and _known(runs, name) and (gaps := runs[name].null_count()):
+            said.append(f"{name} is empty in {gaps} rows, so it is not read.")
+    return runs, tuple(said)
+
+
+def _known(runs: pl.DataFrame, name: str) -> bool:
+    return name in runs.columns and runs[name].null_count() < len(runs)
+
+
+def in_unit_of(runs: pl.DataFrame, points: pl.DataFrame) -> pl.DataFrame:
+    """The points with ``flops`` counted as those of the runs are.
+
+    Where only the runs have the column, 6ND of a point is multiplied by what the runs' column is of
+    theirs, in the middle; where only the points have it, it is not read. A count in another unit
+    (exact FLOPs, or 1e18 of them) would move every point.
+    """
+    sized = {"params", "tokens"}
+    if not sized <= set(runs.columns) or not sized <= set(points.columns):
+        return points
+    counted = "flops" in runs.columns and not runs["flops"].null_count()
+    if counted and ("flops" not in points.columns or points["flops"].null_count()):
+        rough = column(runs.drop("flops"), "flops")
+        factor = float(np.median(column(runs, "flops") / rough))
+        flops = factor * column(points.drop("flops", strict=False), "flops")
+        return points.with_columns(flops=pl.Series(flops))
+    return points if counted else points.drop("flops", strict=False)
+
+
 def point_doubts(
     runs: pl.DataFrame, points: pl.DataFrame, x: Sequence[str]
 ) -> list[tuple[str, ...]]:
@@ -66,6 +127,23 @@ def point_doubts(
                     f"{name} is {value:.3g} here but about {middle:.3g} in the runs: "
                     f"is it in the same unit?"
                 )
+    return [tuple(each) for each in doubts]
+
+
+def constant_doubts(
+    runs: pl.DataFrame, points: pl.DataFrame, x: Sequence[str]
+) -> list[tuple[str, ...]]:
+    """Sentences about points at another value of an input that is the same in every run."""
+    doubts: list[list[str]] = [[] for _ in range(len(points))]
+    for name in x:
+        known, asked = column(runs, name), column(points, name)
+        if known.max() / known.min() > 1 + FLAT:
+            continue
+        for row in np.flatnonzero(np.abs(np.log(asked / known[0])) > np.log(OTHER_RATIO)):
+            doubts[row].append(
+                f"every run has {name} {known[0]:.3g}, this point {asked[row]:.3g}: its effect was "
+                f"never seen and is not in the forecast; add a run at {name} {asked[row]:.3g}."
+            )
     return [tuple(each) for each in doubts]
 
 

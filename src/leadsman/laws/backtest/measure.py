@@ -34,6 +34,7 @@ _LATER = (
     "forecasting.py",
     "forecast.py",
     "screening.py",
+    "unread.py",
     "score_results.py",
     "scores.py",
     "plots.py",
