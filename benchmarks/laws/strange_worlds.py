@@ -4,10 +4,10 @@
 
 Every world is a rule of another kind than the laws that compete: terms that cross, wobbles, bumps,
 plateaus, schedules cut short, hyperparameters that stop fitting, noise that depends on size, the
-best of a sweep kept. Each is drawn anew in every replicate, seen on small runs (``grid``: five sizes
-by four tokens-per-parameter ratios, a fifth of them lost; ``ladder``: twelve sizes at one ratio) and
-forecast at 3 to 100 times the largest compute, at three ratios (the ladder's own ratio alone).
-What comes there is a single run with the noise of its size. Approach 3 with residual noise
+best of a sweep kept. Each is drawn anew in every replicate, seen on small runs (``grid``: five
+sizes by four tokens-per-parameter ratios, a fifth of them lost; ``ladder``: twelve sizes at one
+ratio) and forecast at 3 to 100 times the largest compute, at three ratios (the ladder's own ratio
+alone). What comes there is a single run with the noise of its size. Approach 3 with residual noise
 stands beside ours. ``results/strange_worlds.json`` is written after every replicate: stop it at any
 time and start it again.
 """
@@ -107,7 +107,7 @@ def plateau(rng: np.random.Generator) -> World:
 
 
 def cut_short(rng: np.random.Generator) -> World:
-    """Rows are checkpoints of schedules made for the longest run of a size: too high before its end."""
+    """Checkpoints of schedules made for the longest run of a size: too high before its end."""
     excess = rng.uniform(0.02, 0.06)
 
     def shown(n: Floats, d: Floats) -> Floats:
@@ -178,7 +178,7 @@ def best_of(rng: np.random.Generator) -> World:
 
 
 def repeated(rng: np.random.Generator) -> World:
-    """Text runs out at 20 to 100 billion tokens: further epochs give less, and no column says so."""
+    """Text runs out at 20 to 100 billion tokens; more epochs give less, and no column says so."""
     base, unique = chinchilla(rng), rng.uniform(2e10, 1e11)
 
     def loss(n: Floats, d: Floats) -> Floats:

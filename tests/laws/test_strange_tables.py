@@ -7,9 +7,15 @@ import typer
 from typer.testing import CliRunner
 
 from leadsman.cli import forecast as commands
-from leadsman.errors import InputError
+from leadsman.errors import DesignError, InputError
 from leadsman.laws import forecast_runs
-from leadsman.laws.screening import complete, constant_doubts, in_unit_of
+from leadsman.laws.screening import (
+    checkpoint_doubts,
+    complete,
+    constant_doubts,
+    fewer_rows,
+    in_unit_of,
+)
 from leadsman.laws.table import column, read_table
 from leadsman.laws.unread import unread_doubts
 
@@ -136,9 +142,7 @@ def test_an_input_that_never_varies_is_not_forecast_silently():
 
 def swept(rng, effect):
     parts = [
-        runs(seed=k).with_columns(
-            optimizer=pl.lit(name), loss=pl.col("loss") * np.exp(k * effect)
-        )
+        runs(seed=k).with_columns(optimizer=pl.lit(name), loss=pl.col("loss") * np.exp(k * effect))
         for k, name in enumerate(("adamw", "muon", "sgd"))
     ]
     return pl.concat(parts).with_columns(seed=pl.Series(rng.integers(0, 3, 48)))
@@ -173,3 +177,108 @@ def test_decimals_and_whole_numbers_are_numbers(tmp_path):
     table.write_parquet(tmp_path / "runs.parquet")
     read = read_table(tmp_path / "runs.parquet")
     np.testing.assert_allclose(column(read, "loss"), runs()["loss"], atol=1e-4)
+
+
+def test_runs_of_a_few_budgets_are_cut_between_budgets():
+    """6ND of one budget differs in its last digit."""
+    rows = [
+        {"params": size, "tokens": budget / 6 / size}
+        for budget in (1e18, 3e18, 1e19, 3e19, 1e20)
+        for size in np.geomspace(0.2, 5, 9) * np.sqrt(budget / 120)
+    ]
+    table = pl.DataFrame(rows).with_columns(
+        loss=1.75 + 410 / pl.col("params") ** 0.34 + 480 / pl.col("tokens") ** 0.29
+    )
+    found = forecast_runs(table, POINT)
+    assert found.quantile(0.5)[0] == pytest.approx(
+        1.75 + 410 / 1e9**0.34 + 480 / 1e11**0.29, rel=0.01
+    )
+
+
+def test_a_perplexity_is_forecast_as_the_loss_it_is_the_exponential_of():
+    loss = forecast_runs(runs(), POINT).draws
+    table = runs().select("params", "tokens", pl.col("loss").exp().alias("eval/ppl"))
+    np.testing.assert_allclose(np.log(forecast_runs(table, POINT, y="eval/ppl").draws), loss)
+
+
+def test_points_without_an_input_are_told_so():
+    with pytest.raises(InputError, match="the points have no column 'tokens', which differs"):
+        forecast_runs(runs(), POINT.drop("tokens"))
+
+
+def test_an_input_no_law_reads_is_told(call):
+    odd = runs().with_columns(final=pl.col("loss"))
+    asked = call(odd, "--x", "params,tokens,final", points=POINT.with_columns(final=2.0))
+    assert "no law that competes reads final" in asked.output
+
+
+def test_one_size_at_another_length_is_no_other_ratio():
+    one_size = runs().filter(pl.col("params") == 1e8)
+    found = forecast_runs(one_size, pl.DataFrame({"params": [1e8], "tokens": [1e11]}))
+    assert not any("tokens per parameter" in each for each in found.warnings[0])
+
+
+def test_points_below_the_runs_are_told_so():
+    found = forecast_runs(runs(), pl.DataFrame({"params": [1e6], "tokens": [1e7]}))
+    assert any("of the compute of the smallest run" in each for each in found.warnings[0])
+
+
+def test_runs_that_differ_in_their_mixture_alone_say_so():
+    same = runs().with_columns(params=pl.lit(1e8), tokens=pl.lit(1e9))
+    mixed = same.with_columns(pl.Series("mix.web", np.linspace(0, 1, 16)))
+    with pytest.raises(DesignError, match=r"but in mix\.web, which laws of size"):
+        forecast_runs(mixed, POINT)
+
+
+def curves(count):
+    rows = [
+        {"run_id": f"r{k}", "step": step, "loss": 2 + 3 / step**0.3 + 0.1 * k}
+        for k in range(count)
+        for step in range(100, 3001, 100)
+    ]
+    return pl.DataFrame(rows)
+
+
+def test_curves_of_one_length_are_answered_with_the_option_that_carries_them_on():
+    asked = pl.DataFrame({"run_id": ["r1"], "step": [10000]})
+    with pytest.raises(DesignError, match="say --group run_id"):
+        forecast_runs(curves(5), asked)
+    found = forecast_runs(curves(5), asked, group="run_id").quantile(0.5)[0]
+    assert found == pytest.approx(2.1 + 3 / 10000**0.3, rel=0.01)
+
+
+def test_rows_that_may_be_checkpoints_are_asked_about():
+    steps = np.arange(1, 9)
+    table = pl.DataFrame(
+        [
+            {"model": name, "params": size, "step": step, "tokens": 2e6 * step, "loss": 3.0}
+            for name, size in (("a", 1e7), ("b", 1e8))
+            for step in steps
+        ]
+    )
+    assert "--run COLUMN" in checkpoint_doubts(table)[0]
+    assert checkpoint_doubts(runs().with_columns(step=pl.col("tokens"))) == ()
+
+
+def test_thousands_of_rows_are_thinned_evenly_and_said():
+    rng = np.random.default_rng(1)
+    compute = 10 ** rng.uniform(18, 21, 5000)
+    table = pl.DataFrame({"flops": compute, "half": compute > 10**19.5, "loss": compute**-0.05})
+    kept, said = fewer_rows(table, compute, group=None, run=None)
+    assert len(kept) == 1000
+    assert said == ("laws are fitted on 1000 of 5000 rows, even in order of compute.",)
+    assert kept["flops"].max() == compute.max()
+    assert kept["half"].mean() == pytest.approx(table["half"].mean(), abs=1e-3)
+    by_group, _ = fewer_rows(table, compute, group="half", run=None)
+    assert by_group.group_by("half").len()["len"].to_list() == [500, 500]
+    assert fewer_rows(table.head(900), compute[:900], group=None, run=None)[1] == ()
+
+
+def test_whole_runs_are_thinned_where_rows_are_checkpoints():
+    table = pl.DataFrame(
+        {"run": np.repeat(np.arange(400), 10), "step": np.tile(np.arange(1, 11), 400)}
+    )
+    kept, said = fewer_rows(table, table["step"].to_numpy(), group=None, run="run")
+    assert kept["run"].n_unique() == 200
+    assert (kept.group_by("run").len()["len"] == 10).all()
+    assert "200 of 400 runs (run)" in said[0]

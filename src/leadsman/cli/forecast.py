@@ -25,6 +25,9 @@ LawName = Annotated[str, typer.Option("--law", help="auto, or laws by name: chin
 Seed = Annotated[int, typer.Option("--seed", help="Seed of all draws.")]
 Plot = Annotated[Path | None, typer.Option("--plot", help="Write plots to .html or .png.")]
 
+MANY_GROUPS = 10
+"""Groups from which progress is told."""
+
 WAYS = """\
 Way of fitting: d is the width of the Huber loss on log residuals, runs weigh as compute to the
 power g, and "warmed-up" and "all" fits read checkpoints too. Weight: share of a combination."""
@@ -98,12 +101,13 @@ def forecast(
         score=_score(score, items, chance),
         draws=draws,
         seed=seed,
+        progress=_tell_groups,
     )
     if out is not None:
         _write(result.to_frame(), out)
     if plot is not None:
         write_figures([forecast_figure(result, table, run=run)], plot, title=f"Forecast of {y}")
-    _print_forecast(result, wanted, out)
+    _print_forecast(result, wanted, out, group)
 
 
 def backtest(
@@ -266,6 +270,8 @@ def _read(path: Path, x: str, y: str | None) -> tuple[pl.DataFrame, list[str]]:
     table = rename_columns(table, rename, file=path)
     for name in inputs:
         column(table, name, empty=y is not None, file=path)
+    for name in {"params", "tokens"} & set(table.columns) if y is None and not inputs else ():
+        column(table, name, file=path)
     if not inputs and not {"flops", "params", "tokens", "step"} & set(table.columns):
         raise InputError(no_inputs(table), file=path)
     if y is not None:
@@ -329,13 +335,20 @@ def _write(frame: pl.DataFrame, out: Path) -> None:
         raise InputError("forecasts are written as .csv, .jsonl or .parquet", file=out)
 
 
-def _print_forecast(result: Forecast, levels: list[float], out: Path | None) -> None:
+def _tell_groups(done: int, total: int) -> None:
+    """Say how far it is, where it takes long."""
+    if total >= MANY_GROUPS:
+        typer.echo(f"\r{done}/{total} groups", nl=done == total, err=True)
+
+
+def _print_forecast(
+    result: Forecast, levels: list[float], out: Path | None, group: str | None
+) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    shown = [
-        name for name in result.points.columns if name in ("params", "tokens", "flops", "mixture")
-    ]
+    telling = dict.fromkeys((group, "params", "tokens", "flops", "step", "mixture"))
+    shown = [name for name in telling if name in result.points.columns]
     view = Table(
         *shown,
         "median",

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from leadsman.errors import DesignError, InputError
+from leadsman.laws.base import Floats
 from leadsman.laws.fitting.identify import FLAT
 from leadsman.laws.table import column
 
@@ -16,6 +17,15 @@ MIXED_UNITS = 1e7
 
 OTHER_RATIO = 1.3
 """Factor beyond the runs' tokens per parameter from which a point is said to differ."""
+
+FAR_BELOW = 10.0
+"""Factor below the smallest run's compute from which a point is said to be small."""
+
+CURVE = 8
+"""Rows of every size, at other steps, from which they may be checkpoints."""
+
+MOST_ROWS, LEAST_ROWS, CURVE_ROWS = 1000, 100, 5
+"""Rows that laws are fitted on at most, of one group at least, and those that a run counts for."""
 
 SMALLEST_MODEL = 100.0
 """A language model with fewer parameters than this is probably given in millions or billions."""
@@ -147,8 +157,72 @@ def constant_doubts(
     return [tuple(each) for each in doubts]
 
 
+def small_doubts(known: Floats, asked: Floats) -> list[tuple[str, ...]]:
+    """Sentences about points of far less compute than any run: laws are made to look up."""
+    return [
+        (f"a {known.min() / value:.3g}th of the compute of the smallest run.",)
+        if value * FAR_BELOW < known.min()
+        else ()
+        for value in asked
+    ]
+
+
+def checkpoint_doubts(runs: pl.DataFrame) -> tuple[str, ...]:
+    """A sentence where rows of one size look like checkpoints and no column says of which run."""
+    if not {"params", "tokens", "step"} <= set(runs.columns):
+        return ()
+    lengths = runs.group_by("params").agg(
+        pl.len().alias("rows"), pl.col("tokens").n_unique(), pl.col("step").n_unique()
+    )
+    many = lengths.filter((pl.col("step") >= CURVE) & (pl.col("tokens") == pl.col("rows")))
+    if len(many) < len(lengths):
+        return ()
+    return (
+        "rows of one params differ in step and tokens: if they are checkpoints of one run, name "
+        "it with --run COLUMN, since a checkpoint is not a finished run.",
+    )
+
+
+def fewer_rows(
+    runs: pl.DataFrame, compute: Floats, *, group: str | None, run: str | None
+) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """Rows that a law can be fitted on in seconds: every k-th in order of compute, and the dearest.
+
+    Thousands of rows determine a law no better than one thousand, and cost as much more time.
+
+    Args:
+        runs: the table.
+        compute: of each row, shape (n,).
+        group: column of groups; each is thinned by itself.
+        run: column of runs, where rows are checkpoints; whole runs are kept.
+    """
+    groups = 1 if group is None else runs[group].n_unique()
+    most = max(MOST_ROWS // groups, LEAST_ROWS) if groups > 1 else MOST_ROWS
+    keys = pl.DataFrame({"row": np.arange(len(runs)), "compute": compute}).with_columns(
+        group=pl.lit(0) if group is None else runs[group],
+        unit=pl.col("row") if run is None else runs[run],
+    )
+    if run is not None:
+        most = max(most // CURVE_ROWS, LEAST_ROWS // 2)
+    units = keys.group_by("group", "unit", maintain_order=True).agg(pl.col("compute").max())
+    # Ties in a random order: every k-th row of a grid would be of one kind.
+    units = units.sample(fraction=1, shuffle=True, seed=0).sort("group", "compute")
+    rank, count = pl.col("compute").cum_count().over("group") - 1, pl.len().over("group")
+    share = (rank + 1) * most / count
+    kept = units.filter((count <= most) | (share.floor() > (rank * most / count).floor()))
+    if len(kept) == len(units):
+        return runs, ()
+    rows = keys.join(kept, on=["group", "unit"], how="semi")["row"].sort()
+    what = "rows" if run is None else f"runs ({run})"
+    return runs[rows.to_list()], (
+        f"laws are fitted on {len(kept)} of {len(units)} {what}, even in order of compute.",
+    )
+
+
 def ratio_doubts(runs: pl.DataFrame, points: pl.DataFrame) -> list[tuple[str, ...]]:
     """Sentences about points whose tokens per parameter no run has, where all runs share one."""
+    if any(np.ptp(np.log(column(runs, name))) < FLAT for name in ("params", "tokens")):
+        return [()] * len(points)
     known = column(runs, "tokens") / column(runs, "params")
     asked = column(points, "tokens") / column(points, "params")
     low, high = known.min() / OTHER_RATIO, known.max() * OTHER_RATIO

@@ -214,13 +214,18 @@ def no_column(name: str, frame: pl.DataFrame) -> str:
 
 def no_inputs(frame: pl.DataFrame) -> str:
     """Sentence for a table in which nothing tells small runs from large."""
+    if any(name.startswith("results.") for name in frame.columns):
+        return (
+            "this looks like results of one model by lm-eval; bring the file of each model into "
+            "a ledger with `leadsman runs import FILE --from lm-eval`, or make a table of them"
+        )
     known = [f"{name}={own}" for name, own in _guessed(frame.columns).items()]
     option = ",".join(known or ["params=YOUR_COLUMN", "tokens=YOUR_COLUMN"])
     option = f'"{option}"' if " " in option else option
     return (
         f"no column flops, params, tokens or step to tell small runs from large among "
-        f"{', '.join(frame.columns[:12])}; {'if these are they, say' if known else 'map yours with'} "
-        f"--x {option}"
+        f"{', '.join(frame.columns[:12])}; "
+        f"{'if these are they, say' if known else 'map yours with'} --x {option}"
     )
 
 
