@@ -36,6 +36,21 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
+ON = " on "
+
+
+def way_and_mixture(name: str) -> tuple[str, str]:
+    """What a run begins with, and its text, from the name of its mixture.
+
+    >>> way_and_mixture("continue tiny on selected + 25 % docs")
+    ('continue tiny', 'selected + 25 % docs')
+    >>> way_and_mixture("natural")
+    ('', 'natural')
+    """
+    way, on, mixture = name.partition(ON)
+    return (way, mixture) if on else ("", name)
+
+
 def setting_name(column: str) -> str:
     """A setting of a run by its column.
 

@@ -20,7 +20,8 @@ import numpy as np
 import polars as pl
 
 from leadsman.errors import BudgetError
-from leadsman.plan.decision import BeliefOfRuns, Constraint, Dimension, Objective, Space, optimise
+from leadsman.humanize import way_and_mixture
+from leadsman.plan.decision import BeliefOfWays, Constraint, Dimension, Objective, Space, optimise
 from leadsman.plan.decision.purchase import Offer, Purchase, choose_purchases
 from leadsman.plan.decision.space import Floats
 from leadsman.plan.project import Project
@@ -55,7 +56,7 @@ class Settled:
 def settle(
     project: Project,
     axes: Axes,
-    belief: BeliefOfRuns,
+    belief: BeliefOfWays,
     options: Sequence[Recipe],
     *,
     base: str,
@@ -74,6 +75,8 @@ def settle(
         full: tokens of each token set at its full size.
     """
     total = project.budget.total_flops
+    way = way_and_mixture(base)[0]
+    options = [each for each in options if way_and_mixture(each.mixture.name)[0] == way]
     space = space_of(axes, options, base)
     objective = Objective(project.decision.objective, project.decision.quantile)
     offers = [
@@ -224,7 +227,7 @@ def _settings(point: Mapping[str, float | str], axes: Axes) -> Row:
 
 def certain_settings(
     axes: Axes,
-    belief: BeliefOfRuns,
+    belief: BeliefOfWays,
     planned: Mapping[str, float | str],
     tried_at: Mapping[str, float],
     *,

@@ -7,6 +7,7 @@ A saved folder is ``config.json`` and ``model.safetensors``; put the ``tokenizer
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -127,8 +128,12 @@ def save_hf(model: Decoder, path: str | Path) -> None:
     directory.write_json("config.json", hf_config(model.shape))
 
 
-def load_hf(path: str | Path) -> Decoder:
+def load_hf(path: str | Path, *, most_seq_len: int | None = None) -> Decoder:
     """Read a folder with ``config.json`` and ``model.safetensors``.
+
+    Args:
+        path: the folder.
+        most_seq_len: sequences the model will be given at most; its shape is cut to them.
 
     Raises:
         InputError: a file is missing or damaged, or the model is not a plain Llama.
@@ -144,6 +149,7 @@ def load_hf(path: str | Path) -> Decoder:
         state = load_file(Path(path, "model.safetensors"))
     except (OSError, ValueError, SafetensorError) as error:
         raise InputError(f"not a model in Hugging Face format: {error}", file=path) from error
+    shape = replace(shape, seq_len=min(shape.seq_len, most_seq_len or shape.seq_len))
     return from_hf_state(shape, state)
 
 
