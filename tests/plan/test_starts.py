@@ -33,8 +33,8 @@ TOKENS = {
     "vocab_size": 2048, "data": "d", "full": SETS,
     "sets": {name: {"tokens": size} for name, size in SETS.items()},
 }  # fmt: skip
-HEAD_START = 2e6
-"""Tokens that the given model is ahead by, of any text."""
+HEAD_START = 3e5
+"""Tokens that the given model is ahead by, of any text; within the lengths sounded."""
 SMALL, LARGE = 1e12, 2e13
 
 
@@ -65,12 +65,12 @@ def truth(recipe) -> float:
 
     A selected token is worth three natural ones; keeping a tenth is worth 2 %.
     """
-    mixture = way_and_mixture(base_name(recipe.mixture.name))[1]
+    mixture = way_and_mixture(base_name(recipe.mixture.name), recipe.start)[1]
     tokens = QUALITY[mixture] * recipe.tokens
     floor = 0.9 + 9 / recipe.shape.non_embedding_params**0.25
     keep = 0.98 if "selected@0.1" in recipe.mixture.weights else 1.0
     if recipe.start:
-        return keep * (floor + 0.05 + 90 / (tokens + HEAD_START) ** 0.4)
+        return keep * (floor + 0.05 + 45 / (tokens + HEAD_START) ** 0.4)
     return keep * (floor + 90 / tokens**0.4)
 
 
@@ -133,7 +133,8 @@ def test_the_naive_choice_starts_from_the_same_weights(plans):
     for plan, _ in plans.values():
         assert plan.naive.recipe.start == plan.chosen.recipe.start
         assert plan.naive.recipe.shape == plan.chosen.recipe.shape
-        assert way_and_mixture(plan.naive.recipe.mixture.name)[1] == "natural"
+        naive = plan.naive.recipe
+        assert way_and_mixture(naive.mixture.name, naive.start)[1] == "natural"
 
 
 def test_the_account_names_both_and_what_would_change_the_choice(plans):
@@ -215,9 +216,7 @@ def test_a_start_too_large_for_the_minutes_is_told_before_any_work():
 
 def test_serving_and_passes_bind_a_given_model_too():
     served = project(SMALL, serving={"tokens": 1e5})
-    options = final_options(
-        served, MIXTURES, vocab_size=2048, data="d", full=SETS, beside=series()
-    )
+    options = final_options(served, MIXTURES, vocab_size=2048, data="d", full=SETS, beside=series())
     plain = final_options(
         project(SMALL), MIXTURES, vocab_size=2048, data="d", full=SETS, beside=series()
     )

@@ -115,7 +115,7 @@ def _naive(ranked: Sequence[Option], chosen: Option) -> Option:
     """The natural mixture at the chosen size and from the same weights: the two differ in data, and
     in settings if these were chosen. The choice itself where a limit rules the natural mixture out.
     """
-    way = way_and_mixture(chosen.recipe.mixture.name)[0]
+    way = way_and_mixture(chosen.recipe.mixture.name, chosen.recipe.start)[0]
     names = [f"{way}{ON}natural"] if way else ["natural"]
     natural = [option for option in ranked if option.recipe.mixture.name in names]
     same_shape = [option for option in natural if option.recipe.shape == chosen.recipe.shape]

@@ -1,6 +1,6 @@
-r"""The forecast from the soundings finished so far, for a page that watches a running plan.
+"""The forecast from the soundings finished so far, for a page that watches a running plan.
 
-It is of fresh starts; a base model (\`\`starts\`\`) is forecast by the plan alone.
+It is of fresh starts; a base model (``starts``) is forecast by the plan alone.
 
 Nothing is written: the plan's own forecast, from all soundings, is made by the plan.
 """

@@ -16,7 +16,7 @@ from typing import Any
 from leadsman.errors import BudgetError, InputError
 from leadsman.plan.inference import ServingSpec, forward_flops
 from leadsman.plan.memory import TrainingSetting, estimate_memory
-from leadsman.plan.project import Project, SoundingSpec, TokenizerSpec
+from leadsman.plan.project import Project, SoundingSpec
 from leadsman.plan.starts import Start, open_starts
 from leadsman.runs import Mixture, ModelShape, Recipe
 from leadsman.train.cost import LEAST_TOKENS, estimate_ladder_seconds, ladder_recipes
@@ -94,7 +94,8 @@ def looked_at(project: Project) -> tuple[Project, list[Start]]:
             f"{starts[0].spec.name!r} has {size:,} entries; leave tokenizer.vocab_size out",
             column="tokenizer.vocab_size",
         )
-    return project.model_copy(update={"tokenizer": TokenizerSpec(vocab_size=size)}), starts
+    taken = spec.model_copy(update={"vocab_size": size})
+    return project.model_copy(update={"tokenizer": taken}), starts
 
 
 def demo_budget(spec: SoundingSpec, *, vocab_size: int) -> float:

@@ -41,7 +41,7 @@ class StartSpec(Strict):
         None, description="its tokenizer.json; else in the folder, or two above it (models/ID)"
     )
     lr: tuple[Annotated[float, Field(gt=0)], ...] = Field(
-        (LR,), min_length=1, description="peak rates, each a series of its own"
+        (LR / 2,), min_length=1, description="peak rates, each a series of its own"
     )
 
 

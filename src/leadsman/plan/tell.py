@@ -192,9 +192,8 @@ def tell_plan(plan: Plan, watcher: Watcher) -> None:
     header = ["", "mixture", "params", "tokens", "bits/byte", "95 % interval"]
     watcher.table(f"Forecast for {plan.budget_flops:.3g} FLOPs", header, list(best.values()))
     recipe = plan.chosen.recipe
-    way, mixture = way_and_mixture(recipe.mixture.name)
-    starts = plan.details.get("starts")
-    way = f"{way or 'start fresh'}, " if starts else ""
+    way, mixture = way_and_mixture(recipe.mixture.name, recipe.start)
+    way = f"{way or 'start fresh'}, " if plan.details.get("starts") else ""
     watcher.note(
         f"Plan: {way}{count(recipe.shape.non_embedding_params)} parameters ({recipe.shape.layers} "
         f"layers, width {recipe.shape.width}), {count(recipe.tokens)} tokens of the "

@@ -161,15 +161,15 @@ def branch_tokens(most: float, branches: int) -> list[int]:
     return [int(most / 2**k) // 1024 * 1024 for k in reversed(range(branches))]
 
 
-LENGTHS, LEAST_RANGE, MOST_RANGE = 6, 8, 32
+LENGTHS, LEAST_RANGE, MOST_RANGE = 6, 8, 16
 """Token counts of a series of one size, and the longest of them over the shortest."""
 
 
 def series_tokens(most: float) -> list[int]:
     """``LENGTHS`` token counts up to ``most``, evenly apart in their logs, multiples of 1024.
 
-    >>> series_tokens(1_048_576)
-    [32768, 65536, 131072, 262144, 524288, 1048576]
+    >>> series_tokens(524_288)
+    [32768, 56320, 99328, 172032, 301056, 524288]
     """
     least = max(LEAST_TOKENS, most / MOST_RANGE)
     return [round(each) // 1024 * 1024 for each in np.geomspace(least, most, LENGTHS)]

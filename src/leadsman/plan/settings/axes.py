@@ -23,6 +23,7 @@ from typing import Any
 
 import polars as pl
 
+from leadsman.humanize import way_and_mixture
 from leadsman.plan.settings.vary import VarySpec
 from leadsman.runs import Mixture, Recipe, Run
 
@@ -63,6 +64,7 @@ class Axes:
         reference: the reference settings, by axis.
         departures: what is tried.
         fixed: settings that a series of a given model has for its own, by mixture.
+        ways: what is done with the model (``continue tiny``), by mixture.
     """
 
     references: Mapping[str, Mixture]
@@ -70,6 +72,7 @@ class Axes:
     reference: Row
     departures: tuple[Departure, ...]
     fixed: Mapping[str, Row] = field(default_factory=dict)
+    ways: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -97,7 +100,10 @@ class Axes:
             each.mixture.name: {"lr": each.lr, "method": method_name(each.methods)}
             for each in beside
         }
-        bare = cls({each.name: each for each in mixtures}, keep, {}, (), fixed)
+        ways = {
+            each.mixture.name: way_and_mixture(each.mixture.name, each.start)[0] for each in beside
+        }
+        bare = cls({each.name: each for each in mixtures}, keep, {}, (), fixed, ways)
         return replace(
             bare,
             reference=bare.settings(reference),

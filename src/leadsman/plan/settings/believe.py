@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import polars as pl
 
 from leadsman.errors import DesignError
-from leadsman.humanize import way_and_mixture
 from leadsman.plan.decision import BeliefOfRuns, BeliefOfWays, Dimension, Space, Way
 from leadsman.plan.decision.ways import SIZE
 from leadsman.plan.settings.axes import Axes
@@ -39,7 +38,7 @@ def belief_of_soundings(
     points = axes.points(options)
     by_way: dict[str, list[str]] = {}
     for name in dict.fromkeys(points["mixture"].to_list()):
-        by_way.setdefault(way_and_mixture(name)[0], []).append(name)
+        by_way.setdefault(axes.ways.get(name, ""), []).append(name)
     ways = []
     for number, (label, names) in enumerate(by_way.items()):
         runs, asked = (each.filter(pl.col("mixture").is_in(names)) for each in (table, points))

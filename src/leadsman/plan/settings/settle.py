@@ -20,7 +20,6 @@ import numpy as np
 import polars as pl
 
 from leadsman.errors import BudgetError
-from leadsman.humanize import way_and_mixture
 from leadsman.plan.decision import BeliefOfWays, Constraint, Dimension, Objective, Space, optimise
 from leadsman.plan.decision.purchase import Offer, Purchase, choose_purchases
 from leadsman.plan.decision.space import Floats
@@ -75,8 +74,8 @@ def settle(
         full: tokens of each token set at its full size.
     """
     total = project.budget.total_flops
-    way = way_and_mixture(base)[0]
-    options = [each for each in options if way_and_mixture(each.mixture.name)[0] == way]
+    way = axes.ways.get(base)
+    options = [each for each in options if axes.ways.get(each.mixture.name) == way]
     space = space_of(axes, options, base)
     objective = Objective(project.decision.objective, project.decision.quantile)
     offers = [

@@ -93,8 +93,10 @@ def to_hf_state(model: Decoder) -> dict[str, Tensor]:
     return {name: value.detach().cpu().clone() for name, value in state.items()}
 
 
-def from_hf_state(shape: ModelShape, state: Mapping[str, Tensor]) -> Decoder:
-    """A decoder with Hugging Face weights.
+def from_hf_state(
+    shape: ModelShape, state: Mapping[str, Tensor], *, file: str | Path | None = None
+) -> Decoder:
+    """A decoder with Hugging Face weights, those of ``file``.
 
     Raises:
         InputError: a weight is missing or of another size.
@@ -104,13 +106,14 @@ def from_hf_state(shape: ModelShape, state: Mapping[str, Tensor]) -> Decoder:
         parts = []
         for source in _hf_names(name):
             if source not in state:
-                raise InputError(f"weight {source!r} is missing")
+                raise InputError(f"weight {source!r} is missing", file=file)
             parts.append(state[source].float())
         value = torch.cat(parts)
         if value.shape != param.shape:
             raise InputError(
                 f"weights of {name!r} are {list(value.shape)}; the configuration asks for "
-                f"{list(param.shape)}"
+                f"{list(param.shape)}",
+                file=file,
             )
         param.data.copy_(value)
     return model
@@ -150,7 +153,7 @@ def load_hf(path: str | Path, *, most_seq_len: int | None = None) -> Decoder:
     except (OSError, ValueError, SafetensorError) as error:
         raise InputError(f"not a model in Hugging Face format: {error}", file=path) from error
     shape = replace(shape, seq_len=min(shape.seq_len, most_seq_len or shape.seq_len))
-    return from_hf_state(shape, state)
+    return from_hf_state(shape, state, file=path)
 
 
 def _hf_names(name: str) -> list[str]:
