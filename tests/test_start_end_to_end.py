@@ -81,7 +81,7 @@ def test_both_ways_are_sounded_on_the_tokens_of_the_base_model(done):
     assert "no budget here counts it" in said
 
 
-def test_continuing_is_better_than_the_model_as_it_is_and_than_fresh_runs_as_long(done):
+def test_continuing_beats_the_model_as_it_is_and_fresh_runs_of_less_compute(done):
     """What the planted world assumes holds here: a model of like text is a head start."""
     plan = json.loads((done[0] / "work/plan.json").read_text())
     (known,) = plan["starts"]
