@@ -58,6 +58,25 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
+ON = " on "
+
+
+def way_and_mixture(name: str, start: str) -> tuple[str, str]:
+    """What a run does with the weights it begins with, and its text, from its mixture's name.
+
+    Args:
+        name: of the mixture.
+        start: of the weights (``Recipe.start``); a fresh start has none, and its mixture any name.
+
+    >>> way_and_mixture("continue tiny on selected + 25 % docs", "3f1c")
+    ('continue tiny', 'selected + 25 % docs')
+    >>> way_and_mixture("notes on law", "")
+    ('', 'notes on law')
+    """
+    way, on, mixture = name.partition(ON)
+    return (way, mixture) if start and on else ("", name)
+
+
 def setting_name(column: str) -> str:
     """A setting of a run by its column.
 
