@@ -44,9 +44,9 @@ def constraints_of(found: Designed, recipe: Recipe, settled: Settled) -> list[di
     """Each limit in a sentence, and whether it holds the plan back."""
     project = found.project
     budget, decision = project.budget, project.decision
-    wider = shape_of_width(
-        recipe.shape.width + 8, vocab_size=recipe.shape.vocab_size, seq_len=SEQ_LEN
-    )
+    wider = recipe.shape  # a given model has no other size
+    if not recipe.start:
+        wider = shape_of_width(wider.width + 8, vocab_size=wider.vocab_size, seq_len=SEQ_LEN)
     priced = {each.name for each in project.priced}
     buys = any(weight and name in priced for name, weight in recipe.mixture.weights.items())
     spent = budget.total_flops - settled.budget_flops if buys else 0.0
