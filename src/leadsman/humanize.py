@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
+LETTERS = {"": 1.0, "K": 1e3, "M": 1e6, "B": 1e9, "G": 1e9, "T": 1e12}
+_COUNT = re.compile(r"([+-]?\d[\d.]*(?:e[+-]?\d+)?)([KMBGT]?)", re.IGNORECASE)
+_THOUSANDS = re.compile(r"\d{1,3}(,\d{3})+(\.\d+)?[a-z]?", re.IGNORECASE)
+
 
 def count(value: float | None) -> str:
     """A count with a letter: ``8.13M``.
@@ -15,6 +21,22 @@ def count(value: float | None) -> str:
         if abs(value) >= size:
             return f"{value / size:.3g}{letter}"
     return f"{value:.3g}"
+
+
+def counted(text: str) -> float | None:
+    """A count as people write it, ``None`` if it is none.
+
+    >>> counted("6.9B"), counted("410 M"), counted("1,000,000"), counted("2e9"), counted("big")
+    (6900000000.0, 410000000.0, 1000000.0, 2000000000.0, None)
+    """
+    text = text.strip().replace(" ", "")
+    if _THOUSANDS.fullmatch(text):
+        text = text.replace(",", "")
+    found = _COUNT.fullmatch(text)
+    try:
+        return float(found[1]) * LETTERS[found[2].upper()] if found else None
+    except ValueError:
+        return None
 
 
 def megabytes(value: float) -> str:

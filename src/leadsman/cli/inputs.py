@@ -141,12 +141,11 @@ def size_of(text: str | None, option: str) -> int | None:
         InputError: that is no size.
     """
     from leadsman.errors import InputError
+    from leadsman.humanize import counted
 
     if text is None:
         return None
-    factors = {"k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12}
-    letter = text[-1:].lower()
-    try:
-        return int(float(text[:-1]) * factors[letter]) if letter in factors else int(text)
-    except ValueError as error:
-        raise InputError(f"{text!r} is no size; write 5000000, 5M or 1G", column=option) from error
+    size = counted(text)
+    if size is None:
+        raise InputError(f"{text!r} is no size; write 5000000, 5M or 1G", column=option)
+    return int(size)
