@@ -12,6 +12,7 @@ from leadsman.errors import BudgetError, DesignError
 from leadsman.humanize import way_and_mixture
 from leadsman.plan import Plan, Project, conclude
 from leadsman.plan.adaptive import first_round
+from leadsman.plan.decision import series as decision_series
 from leadsman.plan.designed import Designed
 from leadsman.plan.settings import believe
 from leadsman.plan.settings.axes import base_name
@@ -83,19 +84,27 @@ def planned(where: Path, flops: float) -> Plan:
     given = project(flops)
     found = Designed(given, MIXTURES, TOKENS, ladder(), series(), [START.to_dict()])
     runs = [done(recipe) for recipe in ladder()]
-    first = conclude.first_choice(found, runs)
-    tried = setting_runs(found.axes, ladder(), first, share=given.vary.share)
-    runs += [done(recipe) for recipe in tried.all]
+    if flops == SMALL:
+        first = conclude.first_choice(found, runs)
+        tried = setting_runs(found.axes, ladder(), first, share=given.vary.share)
+        runs += [done(recipe) for recipe in tried.all]
     return Plan.from_dict(conclude.conclude(found, runs, Workspace(where))["plan"])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_draws():
+    """Quicker: what is tested needs no more."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(believe, "WORLDS", 1000)
+        patch.setattr(conclude, "DRAWS", 1000)
+        patch.setattr(decision_series, "BOOTSTRAP", 100)
+        yield
 
 
 @pytest.fixture(scope="module")
 def plans(tmp_path_factory):
     where = {flops: tmp_path_factory.mktemp("plan") for flops in (SMALL, LARGE)}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(believe, "WORLDS", 1000)
-        patch.setattr(conclude, "DRAWS", 1000)
-        return {flops: (planned(path, flops), path) for flops, path in where.items()}
+    return {flops: (planned(path, flops), path) for flops, path in where.items()}
 
 
 def test_continuing_wins_at_a_small_budget_and_a_fresh_start_at_a_large_one(plans):
@@ -114,10 +123,11 @@ def test_continuing_wins_at_a_small_budget_and_a_fresh_start_at_a_large_one(plan
 
 
 def test_settings_are_tried_on_what_is_ahead_and_found_there(plans):
-    for plan, _ in plans.values():
-        assert "selected@0.1" in plan.chosen.recipe.mixture.weights
-        effects = {each["value"]: each["effect"] for each in plan.details["settings"]}
-        assert effects["0.1"] == pytest.approx(-0.02, abs=0.008)
+    plan = plans[SMALL][0]
+    assert plan.chosen.recipe.start
+    assert "selected@0.1" in plan.chosen.recipe.mixture.weights
+    effects = {each["value"]: each["effect"] for each in plan.details["settings"]}
+    assert effects["0.1"] == pytest.approx(-0.02, abs=0.008)
 
 
 def test_forecasts_of_both_hold_what_comes(plans):
@@ -179,6 +189,16 @@ def test_a_given_model_is_sounded_on_one_trunk_a_mixture_within_the_minutes():
     assert {job.start for job in jobs if not job.recipes[0].start} == {""}
     first = [each for each in first_round(ladder()) if each.start]
     assert len(first) == 4 * len(MIXTURES)  # its law needs as many
+
+
+def test_a_fresh_mixture_may_be_called_anything():
+    law = Mixture("notes on law", {"law": 1.0})
+    two = START.series([law], "d", seed=0)
+    assert [each.mixture.name for each in two] == ["continue tiny on notes on law"]
+    found = Designed(project(SMALL), [law], TOKENS, ladder(), two)
+    assert found.axes.ways == {"continue tiny on notes on law": "continue tiny"}
+    assert way_and_mixture(law.name, "") == ("", "notes on law")
+    assert way_and_mixture(two[0].mixture.name, two[0].start)[1] == "notes on law"
 
 
 def test_rates_of_a_start_are_series_of_their_own_and_not_departures():

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from leadsman.errors import InputError
 from leadsman.laws import Forecast
 from leadsman.plan.decision.belief import BeliefOfRuns
 from leadsman.plan.decision.space import Floats
@@ -98,8 +99,11 @@ class BeliefOfWays:
         return values
 
     def _split(self, points: pl.DataFrame) -> list[tuple[Way, list[int]]]:
-        """The rows that each belief answers for, none left out."""
+        """The rows that each belief answers for."""
         names: list[Any] = points[self.group].to_list()
+        unknown = set(names).difference(*(way.groups for way in self.ways))
+        if unknown:
+            raise InputError(f"no runs with {self.group} = {min(unknown)!r}", column=self.group)
         found = [
             (way, [k for k, name in enumerate(names) if name in way.groups]) for way in self.ways
         ]

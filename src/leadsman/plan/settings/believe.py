@@ -36,20 +36,23 @@ def belief_of_soundings(
         DesignError: the soundings cannot carry a law.
     """
     points = axes.points(options)
-    by_way: dict[str, list[str]] = {}
-    for name in dict.fromkeys(points["mixture"].to_list()):
-        by_way.setdefault(axes.ways.get(name, ""), []).append(name)
+    known, asked = (
+        [axes.ways.get(name, "") for name in each["mixture"]] for each in (table, points)
+    )
+    silent = next((way for way in asked if way not in known), None)
+    if silent is not None:
+        raise DesignError(
+            f"no run of {silent or 'a fresh start'} finished; see `leadsman runs ls` for why"
+        )
     ways = []
-    for number, (label, names) in enumerate(by_way.items()):
-        runs, asked = (each.filter(pl.col("mixture").is_in(names)) for each in (table, points))
-        if runs.is_empty():
-            raise DesignError(
-                f"no run of {label or 'a fresh start'} finished; see `leadsman runs ls` for why"
-            )
+    for number, label in enumerate(sorted(set(known))):  # fresh starts first
+        runs = table.filter(pl.Series([way == label for way in known]))
+        groups = frozenset(runs["mixture"].to_list())
         if label:
             runs = runs.drop(SIZE)
-        own = _belief(runs, asked, axes, y=y, seed=seed + APART * number)
-        ways.append(Way(own, frozenset(names), label, one_size=bool(label)))
+        mine = points.filter(pl.Series([way == label for way in asked]))
+        own = _belief(runs, mine, axes, y=y, seed=seed + APART * number)
+        ways.append(Way(own, groups, label, one_size=bool(label)))
     return BeliefOfWays(ways, group="mixture")
 
 
@@ -62,6 +65,7 @@ def _belief(
         name: Dimension(low=both[name].min() * 0.999, high=both[name].max() * 1.001)  # type: ignore[operator]
         for name in scale
     }
-    mixtures = tuple(dict.fromkeys(points["mixture"].to_list()))
+    asked = points if len(points) else table  # limits may have left none of these
+    mixtures = tuple(dict.fromkeys(asked["mixture"].to_list()))
     space = Space(dimensions | {"mixture": Dimension(choices=mixtures)} | setting_dimensions(axes))
     return BeliefOfRuns(table, space, y=y, group="mixture", worlds=WORLDS, seed=seed)
