@@ -40,11 +40,13 @@ def counted(text: str) -> float | None:
 
 
 def megabytes(value: float) -> str:
-    """A size in megabytes.
+    """A size in megabytes, or in what a small one is read in.
 
-    >>> megabytes(12_340_000)
-    '12.3 MB'
+    >>> megabytes(12_340_000), megabytes(4_200), megabytes(30)
+    ('12.3 MB', '4.2 kB', '30 bytes')
     """
+    if value < 1e3:
+        return f"{value:.0f} bytes"
     return f"{value / 1e6:.1f} MB" if value >= 1e5 else f"{value / 1e3:.1f} kB"
 
 
