@@ -11,6 +11,7 @@ import pytest
 from leadsman.errors import BudgetError, DesignError
 from leadsman.humanize import way_and_mixture
 from leadsman.plan import Plan, Project, conclude
+from leadsman.plan.account.account import starts_of
 from leadsman.plan.adaptive import first_round
 from leadsman.plan.decision import series as decision_series
 from leadsman.plan.designed import Designed
@@ -157,6 +158,17 @@ def test_the_account_names_both_and_what_would_change_the_choice(plans):
     assert "continue tiny on selected" in less["then"]
     stored = pl.read_parquet(where / "plan_draws.parquet")
     assert {"continue tiny on natural", "natural"} <= set(stored["mixture"])
+
+
+def test_a_base_model_that_is_better_as_it_is_is_warned_of(plans):
+    plan = plans[LARGE][0]
+    found = Designed(
+        project(LARGE), MIXTURES, TOKENS, ladder(), series(),
+        [{"name": "good", "as_it_is": 0.5}, {"name": "poor", "as_it_is": 9.0}],
+    )  # fmt: skip
+    good, poor = starts_of(found, plan)
+    assert "good as it is gives 0.5000" in good["warning"]
+    assert "warning" not in poor
 
 
 def test_fresh_starts_are_believed_the_same_beside_a_given_model():
