@@ -125,7 +125,7 @@ def _next_round(
         worth=worth_of_compute(axes, belief, options),
         tolerance=found.project.decision.regret_tolerance,
     )
-    workspace.watcher.note(f"Expected regret {ranked.regret:.2g}: {ranked.why}.")
+    workspace.watcher.note(f"{ranked.why[0].upper()}{ranked.why[1:]}.")
     if ranked.stop:
         return []
     chosen: list[Recipe] = []

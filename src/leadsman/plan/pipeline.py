@@ -17,12 +17,13 @@ from leadsman.engine import Engine
 from leadsman.errors import EngineError
 from leadsman.plan import data, tell
 from leadsman.plan.adaptive import sound_adaptively
+from leadsman.plan.check import check_project
 from leadsman.plan.conclude import Y, conclude, first_choice
 from leadsman.plan.designed import Designed
 from leadsman.plan.plan import Plan
 from leadsman.plan.project import Project
 from leadsman.plan.settings.runs import setting_runs
-from leadsman.plan.soundings import check_budget, sounding_recipes
+from leadsman.plan.soundings import sounding_recipes
 from leadsman.plan.workspace import Workspace, fingerprint_of
 from leadsman.runs import ForecastScore, Mixture, Recipe, Run
 from leadsman.train.ladder import plan_trunks, train_ladder
@@ -47,10 +48,11 @@ def make_plan(
         BudgetError: the budget does not pay for a sounding, or limits leave no choice.
         DesignError: the soundings cannot carry a forecast.
     """
+    for note in check_project(project):
+        workspace.watcher.note(f"Note: {note}")
     project = project.allowed()
     measured = project.budget.measured(workspace.ledger)
     project = project.model_copy(update={"budget": measured})
-    check_budget(project)
     tokens, mixtures = _data_stages(project, workspace)
     ladder = sounding_recipes(
         project.soundings,
@@ -60,6 +62,7 @@ def make_plan(
         seed=project.seed,
     )
     found = Designed(project, mixtures, tokens, ladder)
+    found.options()  # limits that leave no choice are said before anything is trained
     places = _places(workspace, tokens)
     if adaptive:
         runs = sound_adaptively(found, workspace, engine, y=Y, places=places)

@@ -64,7 +64,7 @@ def sounding_recipes(
             )
         except BudgetError as error:
             refusal = error
-    raise refusal
+    raise BudgetError(f"soundings.minutes: {refusal}")
 
 
 def demo_budget(spec: SoundingSpec, *, vocab_size: int) -> float:
@@ -74,16 +74,9 @@ def demo_budget(spec: SoundingSpec, *, vocab_size: int) -> float:
     return FINAL_RATIO * max(recipe.flops for recipe in recipes)
 
 
-def check_budget(project: Project) -> None:
-    """Refuse a project whose budget cannot be met, before any work is done for it.
-
-    Raises:
-        BudgetError: too little time for the smallest ladder, or too few FLOPs for one run.
-    """
-    mixtures = [Mixture(name, {name: 1.0}) for name in project.soundings.mixtures]
-    vocab_size = project.tokenizer.vocab_size
-    sounding_recipes(project.soundings, mixtures, vocab_size=vocab_size, data="", seed=project.seed)
-    final_options(project, mixtures, vocab_size=vocab_size, data="")
+def plan_mixtures(project: Project) -> list[Mixture]:
+    """The sounded mixtures by name alone, before the text behind them is known."""
+    return [Mixture(name, {name: 1.0}) for name in project.soundings.mixtures]
 
 
 def final_options(
@@ -176,7 +169,10 @@ def _ruled_out(
     least = LEAST_TOKENS * shape.train_flops_per_token
     name = f"the smallest model tried has {params:,} parameters and needs"
     if limit is not None and params > limit:
-        return "max_params", f"at most {limit:,} parameters may be served, but {name} as many"
+        return "max_params", (
+            f"at most {limit:,} parameters may be served, but the smallest model tried has "
+            f"{params:,}"
+        )
     if tokens < LEAST_TOKENS:
         after = "" if left == budget else f" ({left:.3g} after serving)"
         return "budget", (

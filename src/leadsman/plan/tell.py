@@ -5,14 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from leadsman.humanize import count, duration, megabytes, setting_name, setting_value
+from leadsman.humanize import (
+    count,
+    duration,
+    megabytes,
+    percent,
+    setting_name,
+    setting_value,
+)
+from leadsman.plan.check import check_project
 from leadsman.plan.data import HELD_OUT
 from leadsman.plan.plan import Plan
 from leadsman.plan.project import Project
 from leadsman.plan.settings.axes import Axes
-from leadsman.plan.soundings import final_options, reference_seconds, sounding_recipes
+from leadsman.plan.soundings import (
+    final_options,
+    plan_mixtures,
+    reference_seconds,
+    sounding_recipes,
+)
 from leadsman.plan.workspace import Watcher, Workspace
-from leadsman.runs import ForecastScore, Mixture, Recipe, Run
+from leadsman.runs import ForecastScore, Recipe, Run
 from leadsman.train.cost import machine_ratio
 from leadsman.train.ladder import TrunkProgress
 
@@ -21,9 +34,12 @@ def dry_run(project: Project, workers: int, watcher: Watcher) -> None:
     """What a plan would do and how long it would take, without doing it.
 
     Raises:
+        InputError: a file is not there, or a method is not known.
         BudgetError: the budget, or the minutes of sounding, are too small.
     """
-    mixtures = [Mixture(name, {name: 1.0}) for name in project.soundings.mixtures]
+    notes = check_project(project)
+    project = project.allowed()
+    mixtures = plan_mixtures(project)
     vocab_size = project.tokenizer.vocab_size
     recipes = sounding_recipes(
         project.soundings, mixtures, vocab_size=vocab_size, data="", seed=project.seed
@@ -32,8 +48,9 @@ def dry_run(project: Project, workers: int, watcher: Watcher) -> None:
     watcher.stage(f"Dry run of {project.name}: nothing is read or written")
     watcher.note(f"sources: {', '.join(source.path for source in project.sources)}")
     watcher.note(f"target: {project.target.path}; selector: {project.selection.method}")
+    watcher.note(f"each size and length with the mixtures {', '.join(m.name for m in mixtures)}:")
     watcher.table(
-        f"Soundings, each with the mixtures {', '.join(m.name for m in mixtures)}",
+        "",
         ["params", "tokens", "steps", "FLOPs"],
         [
             [
@@ -69,6 +86,8 @@ def dry_run(project: Project, workers: int, watcher: Watcher) -> None:
         f"{duration(ratio * reference_seconds([middle], 1))} here with "
         f"{count(middle.shape.non_embedding_params)} parameters"
     )
+    for note in notes:
+        watcher.note(f"Note: {note}")
 
 
 def tell_prepared(prepared: Mapping[str, Any], watcher: Watcher) -> None:
@@ -157,6 +176,12 @@ def tell_plan(plan: Plan, watcher: Watcher) -> None:
         f"{recipe.mixture.name} mixture, lr {recipe.lr:g}, batch {recipe.batch_tokens} tokens, "
         f"{recipe.schedule.name}"
     )
+    sure = plan.details.get("certainty")
+    if sure:
+        watcher.note(
+            f"These data and settings are best with a chance of {percent(sure['data'])}; the size "
+            f"is within {sure['tolerance']:.2g} of their best with {percent(sure['size'])}"
+        )
     _tell_details(plan, watcher)
     if plan.saving is not None:
         more = "at least " if plan.saving.censored else ""
