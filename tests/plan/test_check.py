@@ -7,8 +7,9 @@ import pytest
 import yaml
 
 from leadsman.errors import BudgetError, InputError, LeadsmanError
-from leadsman.plan.check import check_project
+from leadsman.plan.check import check_project, size_notes
 from leadsman.plan.project import load_project
+from leadsman.plan.soundings import check_budget
 
 GOOD = {
     "sources": [{"name": "web", "path": "web.jsonl"}, {"name": "docs", "path": "docs.jsonl"}],
@@ -30,7 +31,9 @@ def checked(tmp_path):
         project["sources"][1] |= changes.pop("docs", {})
         file = tmp_path / "leadsman.yaml"
         file.write_text(yaml.safe_dump(project | changes))
-        return check_project(load_project(file))
+        project = load_project(file)
+        notes = check_project(project)
+        return notes + size_notes(project, check_budget(project))
 
     return check
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,37 +11,27 @@ from leadsman.errors import InputError, LeadsmanError, MethodError
 from leadsman.plan.data import HELD_OUT, new_selector
 from leadsman.plan.project import Project
 from leadsman.plan.settings.axes import SELECTED
-from leadsman.plan.soundings import (
-    BEYOND_LADDER,
-    SEQ_LEN,
-    final_options,
-    plan_mixtures,
-    sounding_recipes,
-)
-from leadsman.runs import Recipe
+from leadsman.plan.soundings import BEYOND_LADDER, SEQ_LEN
+from leadsman.runs import Mixture, Recipe
 from leadsman.train.build import chosen_optimizer, run_methods
+from leadsman.train.cost import LEAST_TOKENS
+from leadsman.train.defaults import default_recipe, shape_of_width
 
 MANY_TOKENS = 400
 """Tokens a parameter of the widest model weighed, from which a wider one is probably better."""
 
 
 def check_project(project: Project) -> list[str]:
-    """Refuse a project that cannot be planned; return what a person should know of it.
+    """Refuse a project that names what is not there; return what a person should know of it.
 
     Raises:
         InputError: a file is not there, or a method or an option is not known.
         MethodError: an option is out of bounds.
-        BudgetError: too little time for the smallest ladder, or too few FLOPs for one run.
     """
     check_files(project)
     new_selector(project.selection)
-    mixtures, vocab_size = plan_mixtures(project), project.tokenizer.vocab_size
-    ladder = sounding_recipes(
-        project.soundings, mixtures, vocab_size=vocab_size, data="", seed=project.seed
-    )
-    check_settings(project, ladder[0])
-    options = final_options(project, mixtures[:1], vocab_size=vocab_size, data="")
-    return _licence_notes(project) + _size_notes(project, options)
+    check_settings(project)
+    return _licence_notes(project)
 
 
 def check_files(project: Project) -> None:
@@ -67,7 +58,7 @@ def check_files(project: Project) -> None:
             raise InputError(f"{other} and {what} are the same text; leave one out", file=path)
 
 
-def check_settings(project: Project, reference: Recipe) -> None:
+def check_settings(project: Project) -> None:
     """The optimizers and training methods to be tried are known, and their options allowed.
 
     Raises:
@@ -75,6 +66,11 @@ def check_settings(project: Project, reference: Recipe) -> None:
         MethodError: an option is out of bounds.
     """
     vary = project.vary
+    shape = shape_of_width(
+        min(project.soundings.widths), vocab_size=project.tokenizer.vocab_size, seq_len=SEQ_LEN
+    )
+    plain = Mixture("natural", {"natural": 1.0})
+    reference = default_recipe(shape, plain, "", LEAST_TOKENS, seed=project.seed)
     for each in vary.batch_tokens:
         if each % SEQ_LEN:
             raise InputError(
@@ -108,9 +104,10 @@ def _licence_notes(project: Project) -> list[str]:
     return notes
 
 
-def _size_notes(project: Project, options: list[Recipe]) -> list[str]:
+def size_notes(project: Project, options: Sequence[Recipe]) -> list[str]:
     """Whether even the widest model weighed is far too small for the budget."""
-    widest = max(options, key=lambda each: each.shape.non_embedding_params)
+    fresh = [each for each in options if not each.start] or options
+    widest = max(fresh, key=lambda each: each.shape.non_embedding_params)
     params = widest.shape.non_embedding_params
     limit = project.budget.max_params
     if widest.tokens < MANY_TOKENS * params or (limit is not None and params > 0.5 * limit):
