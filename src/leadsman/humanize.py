@@ -66,7 +66,7 @@ def duration(seconds: float) -> str:
     """A time a person can plan with.
 
     >>> duration(42), duration(372), duration(10_720), duration(1e6), duration(7e8)
-    ('42 s', '6 min 12 s', '2 h 59 min', '11.6 days', '22 years')
+    ('42 s', '6 min 12 s', '2 h 58 min', '11.6 days', '22 years')
     """
     minutes, rest = divmod(round(seconds), 60)
     if seconds >= 2 * 365 * DAY:

@@ -109,7 +109,7 @@ def test_runs_that_decide_only_together_are_not_given_up():
     cost = 2 * alone
     found = next_runs(runs, alternatives, np.full(8, cost), noise=0.02, worth=1.0)
     assert not found.stop
-    assert "runs together take" in found.why
+    assert "runs together are expected to save" in found.why
 
 
 def test_compute_is_worth_what_it_brings():
