@@ -251,7 +251,7 @@ def table(results: dict[str, Any]) -> str:
             f"{run['leaks_found']} of {run['leaks']} planted items found.",
         ]
     for name, bands in (("planted", "14 x 8"), ("planted_default", "20 x 6, the default")):
-        if "missed" in results.get(name, {}):
+        if "attainable" in results.get(name, {}):
             run = results[name]
             lines += [
                 "",
