@@ -114,6 +114,32 @@ def test_finished_runs_are_not_redone(job, new_recipe, monkeypatch):
     assert len(steps) == 20
 
 
+@pytest.mark.parametrize("stop_after", [None, 1, 5, 11])
+def test_longer_runs_go_on_from_a_kept_trunk(
+    job, new_recipe, tmp_path, monkeypatch, interrupted, stop_after
+):
+    """Round after round: 8 + 2, then 8 + 4, then a shorter one from the beginning."""
+    rounds = [[new_recipe(tokens=64 * n)] for n in (10, 20, 15)]
+    wanted = sorted((each for r in rounds for each in r), key=lambda recipe: recipe.tokens)
+    run_trunk(job(wanted, ledger=str(tmp_path / "undisturbed"), work=str(tmp_path / "w")))
+    run_trunk(job(rounds[0], keep_trunk=True))
+    second = job(rounds[1], keep_trunk=True, checkpoint_seconds=0.0)
+    if stop_after is not None:
+        with interrupted(Trainer, stop_after):
+            run_trunk(second)
+    one_step, steps = Trainer._one_step, []
+    monkeypatch.setattr(Trainer, "_one_step", lambda s, lr: (steps.append(lr), one_step(s, lr))[1])
+    run_trunk(second)
+    assert len(steps) == 8 + 4 - (stop_after or 0)
+    assert progress([second])[0].tokens == second.tokens
+    run_trunk(job(rounds[2]))
+    assert not list((tmp_path / "work" / "checkpoints").glob("*"))
+    undisturbed, ledger = Ledger(str(tmp_path / "undisturbed")), Ledger(second.ledger)
+    for recipe in wanted:
+        assert ledger.get(recipe.id).losses == undisturbed.get(recipe.id).losses
+        assert ledger.curve(recipe.id).equals(undisturbed.curve(recipe.id))
+
+
 def test_a_ladder_over_two_processes_equals_one(new_recipe, paths, tmp_path):
     recipes = [
         new_recipe(tokens=64 * n, mixture=Mixture(name, {"prose": share, "code": 1 - share}))

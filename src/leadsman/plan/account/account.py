@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from leadsman.plan.account.ask_next import next_of
+from leadsman.plan.account.certainty import certainty_of
 from leadsman.plan.account.cost import cost_of, memory_of, serving_of
 from leadsman.plan.account.levels import pareto_of, would_change
 from leadsman.plan.account.limits import constraints_of, epochs_of_plan
@@ -68,7 +69,7 @@ def account(
         "serving": serving_of(project, plan.chosen.recipe.shape),
         "memory": memory_of(project, plan.chosen.recipe),
         "epochs": epochs_of_plan(found, plan.chosen.recipe),
-        "constraints": constraints_of(found, plan.chosen.recipe, settled),
+        "constraints": constraints_of(found, plan.chosen.recipe, settled, options),
         "settings": settings_tried(found, axes, belief, plan.chosen.recipe),
         "kept": settings_kept(found, axes),
         "purchases": purchases_of(found, axes, settled, plan.chosen.recipe),
@@ -77,6 +78,12 @@ def account(
             "q90": float(np.quantile(regrets, 0.9)),
             "unit": plan.y,
         },
+        "certainty": certainty_of(
+            [axes.label(each) for each in options],
+            draws,
+            chosen,
+            tolerance=max(decision.regret_tolerance, belief.noise * plan.chosen.forecast.mean),
+        ),
         "probability_best": [
             {
                 "label": f"{axes.label(options[k])}, "
