@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+DAY = 86_400
 LETTERS = {"": 1.0, "K": 1e3, "M": 1e6, "B": 1e9, "G": 1e9, "T": 1e12}
 _COUNT = re.compile(r"([+-]?\d[\d.]*(?:e[+-]?\d+)?)([KMBGT]?)", re.IGNORECASE)
 _THOUSANDS = re.compile(r"\d{1,3}(,\d{3})+(\.\d+)?[a-z]?", re.IGNORECASE)
@@ -23,6 +24,17 @@ def count(value: float | None) -> str:
     return f"{value:.3g}"
 
 
+def percent(chance: float) -> str:
+    """A chance; ``over 99 %`` where draws cannot tell it from certainty.
+
+    >>> percent(0.873), percent(0.999), percent(0.0)
+    ('87 %', 'over 99 %', 'under 1 %')
+    """
+    if 0.01 <= chance <= 0.99:
+        return f"{100 * chance:.0f} %"
+    return "over 99 %" if chance > 0.5 else "under 1 %"
+
+
 def counted(text: str) -> float | None:
     """A count as people write it, ``None`` if it is none.
 
@@ -40,22 +52,49 @@ def counted(text: str) -> float | None:
 
 
 def megabytes(value: float) -> str:
-    """A size in megabytes.
+    """A size in megabytes, or in what a small one is read in.
 
-    >>> megabytes(12_340_000)
-    '12.3 MB'
+    >>> megabytes(12_340_000), megabytes(4_200), megabytes(30)
+    ('12.3 MB', '4.2 kB', '30 bytes')
     """
+    if value < 1e3:
+        return f"{value:.0f} bytes"
     return f"{value / 1e6:.1f} MB" if value >= 1e5 else f"{value / 1e3:.1f} kB"
 
 
 def duration(seconds: float) -> str:
     """A time a person can plan with.
 
-    >>> duration(42), duration(372)
-    ('42 s', '6 min 12 s')
+    >>> duration(42), duration(372), duration(10_720), duration(1e6), duration(7e8)
+    ('42 s', '6 min 12 s', '2 h 58 min', '11.6 days', '22 years')
     """
     minutes, rest = divmod(round(seconds), 60)
+    if seconds >= 2 * 365 * DAY:
+        return f"{seconds / 365 / DAY:,.0f} years"
+    if seconds >= 2 * DAY:
+        return f"{seconds / DAY:,.1f} days"
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+ON = " on "
+
+
+def way_and_mixture(name: str, start: str) -> tuple[str, str]:
+    """What a run does with the weights it begins with, and its text, from its mixture's name.
+
+    Args:
+        name: of the mixture.
+        start: of the weights (``Recipe.start``); a fresh start has none, and its mixture any name.
+
+    >>> way_and_mixture("continue tiny on selected + 25 % docs", "3f1c")
+    ('continue tiny', 'selected + 25 % docs')
+    >>> way_and_mixture("notes on law", "")
+    ('', 'notes on law')
+    """
+    way, on, mixture = name.partition(ON)
+    return (way, mixture) if start and on else ("", name)
 
 
 def setting_name(column: str) -> str:

@@ -18,7 +18,7 @@ Inputs = Annotated[
 ]
 Out = Annotated[str, typer.Option("--out", "-o", help="Directory or URL of the result.")]
 MaxRejectRate = Annotated[
-    float, typer.Option(help="Largest share of unusable rows in an input, 0 to 1.")
+    float, typer.Option(min=0, max=1, help="Largest share of unusable rows in an input.")
 ]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Only say what it would take, from a 1 % sample.")
@@ -30,15 +30,19 @@ EngineOption = Annotated[
     str, typer.Option("--engine", help="local, or ray: a cluster; RAY_ADDRESS says which.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of everything that is drawn.")]
 Metadata = Annotated[
     list[str] | None, typer.Option(help="A field of the rows to keep, beside id, text and source.")
 ]
 MaxSourceLoss = Annotated[
-    float, typer.Option(help="Warn when a source loses more than this share of its text.")
+    float,
+    typer.Option(min=0, max=1, help="Warn when a source loses more than this share of its text."),
 ]
 StopSourceLoss = Annotated[
     float | None,
-    typer.Option(help="Stop when a source loses this share or more; 1: when nothing stays."),
+    typer.Option(
+        min=0, max=1, help="Stop when a source loses this share or more; 1: when nothing stays."
+    ),
 ]
 
 

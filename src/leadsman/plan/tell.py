@@ -5,12 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from leadsman.humanize import count, duration, megabytes, setting_name, setting_value
+from leadsman.humanize import (
+    count,
+    duration,
+    megabytes,
+    percent,
+    setting_name,
+    setting_value,
+    way_and_mixture,
+)
+from leadsman.plan.check import check_project, size_notes
 from leadsman.plan.data import HELD_OUT
 from leadsman.plan.plan import Plan
 from leadsman.plan.project import Project
 from leadsman.plan.settings.axes import Axes
-from leadsman.plan.soundings import final_options, reference_seconds, sounding_recipes
+from leadsman.plan.soundings import (
+    final_options,
+    looked_at,
+    reference_seconds,
+    refusal,
+    sounding_recipes,
+)
 from leadsman.plan.workspace import Watcher, Workspace
 from leadsman.runs import ForecastScore, Mixture, Recipe, Run
 from leadsman.train.cost import machine_ratio
@@ -21,19 +36,36 @@ def dry_run(project: Project, workers: int, watcher: Watcher) -> None:
     """What a plan would do and how long it would take, without doing it.
 
     Raises:
+        InputError: a file is not there, or a method is not known.
         BudgetError: the budget, or the minutes of sounding, are too small.
     """
+    notes = check_project(project)
+    project = project.allowed()
     mixtures = [Mixture(name, {name: 1.0}) for name in project.soundings.mixtures]
+    project, starts = looked_at(project)
     vocab_size = project.tokenizer.vocab_size
+    refused = [refusal(project, start) for start in starts]
+    beside = [
+        recipe
+        for start, why in zip(starts, refused, strict=True)
+        if why is None
+        for recipe in start.series(mixtures, "", seed=project.seed)
+    ]
     recipes = sounding_recipes(
-        project.soundings, mixtures, vocab_size=vocab_size, data="", seed=project.seed
+        project.soundings,
+        mixtures,
+        vocab_size=vocab_size,
+        data="",
+        seed=project.seed,
+        beside=beside,
     )
-    options = final_options(project, mixtures[:1], vocab_size=vocab_size, data="")
+    options = final_options(project, mixtures[:1], vocab_size=vocab_size, data="", beside=beside)
     watcher.stage(f"Dry run of {project.name}: nothing is read or written")
     watcher.note(f"sources: {', '.join(source.path for source in project.sources)}")
     watcher.note(f"target: {project.target.path}; selector: {project.selection.method}")
+    watcher.note(f"each size and length with the mixtures {', '.join(m.name for m in mixtures)}:")
     watcher.table(
-        f"Soundings, each with the mixtures {', '.join(m.name for m in mixtures)}",
+        "",
         ["params", "tokens", "steps", "FLOPs"],
         [
             [
@@ -45,6 +77,9 @@ def dry_run(project: Project, workers: int, watcher: Watcher) -> None:
             for recipe in recipes
             if recipe.mixture is mixtures[0]
         ],
+    )
+    tell_starts(
+        [s.to_dict() | {"left_out": why} for s, why in zip(starts, refused, strict=True)], watcher
     )
     ratio = machine_ratio()
     watcher.note(
@@ -63,12 +98,26 @@ def dry_run(project: Project, workers: int, watcher: Watcher) -> None:
             f"then up to {len(axes.departures)} runs that try settings, with at most "
             f"{100 * project.vary.share:.0f} % of that compute"
         )
-    middle = options[len(options) // 2]
+    fresh = [each for each in options if not each.start] or options
+    middle = fresh[len(fresh) // 2]
     watcher.note(
         f"The run being planned costs {project.budget.total_flops:.3g} FLOPs: about "
         f"{duration(ratio * reference_seconds([middle], 1))} here with "
         f"{count(middle.shape.non_embedding_params)} parameters"
     )
+    for note in notes + size_notes(project, options):
+        watcher.note(f"Note: {note}")
+
+
+def tell_starts(starts: Sequence[Mapping[str, Any]], watcher: Watcher) -> None:
+    """Each base model: its size, its result as it is, and whether continuing it is weighed."""
+    for each in starts:
+        said = f"base model {each['name']}: {count(each['params'])} parameters"
+        if each.get("as_it_is") is not None:
+            said += f", {each['as_it_is']:.4f} bits/byte as it is"
+        watcher.note(said + (f"; left out: {each['left_out']}" if each["left_out"] else ""))
+    if starts:
+        watcher.note("What their own training cost is spent already; no budget here counts it")
 
 
 def tell_prepared(prepared: Mapping[str, Any], watcher: Watcher) -> None:
@@ -151,12 +200,20 @@ def tell_plan(plan: Plan, watcher: Watcher) -> None:
     header = ["", "mixture", "params", "tokens", "bits/byte", "95 % interval"]
     watcher.table(f"Forecast for {plan.budget_flops:.3g} FLOPs", header, list(best.values()))
     recipe = plan.chosen.recipe
+    way, mixture = way_and_mixture(recipe.mixture.name, recipe.start)
+    way = f"{way or 'start fresh'}, " if plan.details.get("starts") else ""
     watcher.note(
-        f"Plan: {count(recipe.shape.non_embedding_params)} parameters ({recipe.shape.layers} "
+        f"Plan: {way}{count(recipe.shape.non_embedding_params)} parameters ({recipe.shape.layers} "
         f"layers, width {recipe.shape.width}), {count(recipe.tokens)} tokens of the "
-        f"{recipe.mixture.name} mixture, lr {recipe.lr:g}, batch {recipe.batch_tokens} tokens, "
+        f"{mixture} mixture, lr {recipe.lr:g}, batch {recipe.batch_tokens} tokens, "
         f"{recipe.schedule.name}"
     )
+    sure = plan.details.get("certainty")
+    if sure:
+        watcher.note(
+            f"These data and settings are best with a chance of {percent(sure['data'])}; the size "
+            f"is within {sure['tolerance']:.2g} of their best with {percent(sure['size'])}"
+        )
     _tell_details(plan, watcher)
     if plan.saving is not None:
         more = "at least " if plan.saving.censored else ""
@@ -192,6 +249,9 @@ def _tell_details(plan: Plan, watcher: Watcher) -> None:
             said = f"is worth {each['worth']:.2g}: " + ("bought" if each["bought"] else "left")
         watcher.note(f"{each['source']} for {each['price']:,.2f} {each['currency'] or ''} {said}")
     for each in details.get("epochs", ()):
+        if "warning" in each:
+            watcher.note(f"Note: {each['warning']}")
+    for each in details.get("starts", ()):
         if "warning" in each:
             watcher.note(f"Note: {each['warning']}")
     for each in details.get("would_change", ()):

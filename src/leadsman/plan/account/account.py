@@ -20,11 +20,12 @@ from typing import Any
 import numpy as np
 
 from leadsman.plan.account.ask_next import next_of
+from leadsman.plan.account.certainty import certainty_of
 from leadsman.plan.account.cost import cost_of, memory_of, serving_of
 from leadsman.plan.account.levels import pareto_of, would_change
 from leadsman.plan.account.limits import constraints_of, epochs_of_plan
 from leadsman.plan.account.tried import purchases_of, settings_kept, settings_tried
-from leadsman.plan.decision import BeliefOfRuns
+from leadsman.plan.decision import BeliefOfWays
 from leadsman.plan.designed import Designed
 from leadsman.plan.plan import Plan
 from leadsman.plan.settings.axes import Axes
@@ -37,7 +38,7 @@ def account(
     axes: Axes,
     plan: Plan,
     options: Sequence[Recipe],
-    belief: BeliefOfRuns,
+    belief: BeliefOfWays,
     runs: Sequence[Run],
     settled: Settled,
 ) -> dict[str, Any]:
@@ -68,7 +69,7 @@ def account(
         "serving": serving_of(project, plan.chosen.recipe.shape),
         "memory": memory_of(project, plan.chosen.recipe),
         "epochs": epochs_of_plan(found, plan.chosen.recipe),
-        "constraints": constraints_of(found, plan.chosen.recipe, settled),
+        "constraints": constraints_of(found, plan.chosen.recipe, settled, options),
         "settings": settings_tried(found, axes, belief, plan.chosen.recipe),
         "kept": settings_kept(found, axes),
         "purchases": purchases_of(found, axes, settled, plan.chosen.recipe),
@@ -77,6 +78,12 @@ def account(
             "q90": float(np.quantile(regrets, 0.9)),
             "unit": plan.y,
         },
+        "certainty": certainty_of(
+            [axes.label(each) for each in options],
+            draws,
+            chosen,
+            tolerance=max(decision.regret_tolerance, belief.noise * plan.chosen.forecast.mean),
+        ),
         "probability_best": [
             {
                 "label": f"{axes.label(options[k])}, "
@@ -90,7 +97,22 @@ def account(
         "would_change": would_change(project, options, axes, belief, chosen),
         "rules": rules_of(options, axes, draws.mean(axis=0), chosen),
         "next": next_of(found, axes, belief, options, runs),
+        **({"starts": starts_of(found, plan)} if found.starts else {}),
     }
+
+
+def starts_of(found: Designed, plan: Plan) -> list[dict[str, Any]]:
+    """The base models that were weighed, with a warning where one needs no training at all."""
+    rows = []
+    for each in found.starts:
+        row = dict(each)
+        if "as_it_is" in each and each["as_it_is"] <= plan.chosen.forecast.median:
+            row["warning"] = (
+                f"{each['name']} as it is gives {each['as_it_is']:.4f}, and the plan "
+                f"{plan.chosen.forecast.median:.4f}: no run of this budget is expected to do better"
+            )
+        rows.append(row)
+    return rows
 
 
 def rules_of(
@@ -102,7 +124,8 @@ def rules_of(
     )
     found: list[dict[str, Any]] = []
     for mixture in dict.fromkeys(("natural", axes.label(options[chosen]))):
-        rows = [k for k, each in enumerate(options) if axes.label(each) == mixture]
+        labels = [(k, axes.label(each)) for k, each in enumerate(options) if not each.start]
+        rows = [k for k, label in labels if label == mixture]
         if not rows:
             continue
         row = min(rows, key=lambda k: abs(float(np.log(ratios[k] / 20))))

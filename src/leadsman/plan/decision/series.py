@@ -19,6 +19,8 @@ from leadsman.registry import method
 
 SCALE = ("params", "tokens", "unique_tokens")
 LAWS = ("chinchilla", "over-training", "kaplan", "data-constrained")
+DATA_LAWS = ("finetune-power", "shifted-power")
+"""Where all runs are of one size."""
 BOOTSTRAP = 400
 
 
@@ -91,14 +93,14 @@ class Series:
 
 
 def fit_laws(runs: pl.DataFrame, y: str, seed: int) -> list[FittedLaw]:
-    """Every law of scale these runs can carry.
+    """Every law of scale these runs can carry; of data alone where no size is told.
 
     Raises:
         DesignError: none; the first law's own reason.
     """
     fitted: list[FittedLaw] = []
     reason: LeadsmanError | None = None
-    for name in LAWS:
+    for name in LAWS if "params" in runs.columns else DATA_LAWS:
         if (name == "data-constrained") != ("unique_tokens" in runs.columns):
             continue
         cls = method("law", name)
