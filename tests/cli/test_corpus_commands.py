@@ -154,6 +154,10 @@ def test_dedup_names_its_methods_and_says_when_there_is_no_copy(tmp_path, leadsm
     code, _, err = leadsman("dedup", target, "-o", tmp_path / "out", "--method", "jaccard")
     assert (code, err.count("\n")) == (2, 1)
     assert "must be one of minhash, exact, paragraph, line, semantic, not 'jaccard'" in err
+    for extra in (["--prototypes", "0.5"], ["--method", "line", "--threshold", "0.5"]):
+        code, _, err = leadsman("dedup", target, "-o", tmp_path / "out", *extra)
+        assert (code, err.count("\n")) == (2, 1)
+        assert extra[-2] in err
     assert "no copies were found" in leadsman("dedup", target, "-o", tmp_path / "out")[1]
 
 
