@@ -129,6 +129,7 @@ def test_a_dry_run_estimates_and_writes_nothing(tmp_path, leadsman, raw, target,
         (["--keep", 0.1, "--bytes", "5M"], "and --tokens, not 2"),
         (["--keep", 0.1, "--tokenizer", "nowhere.json"], "'--tokenizer': counts the tokens of"),
         (["--keep", 0.1, "--method", "dsir,gais"], "several selectors need --sweep"),
+        (["--keep", 0.1, "--sweep", "0.1"], "'--sweep': chooses nothing"),
     ],
 )
 def test_bad_arguments_are_one_sentence(tmp_path, leadsman, raw, target, arguments, message):
