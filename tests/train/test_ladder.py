@@ -255,3 +255,35 @@ def test_running_out_of_memory_is_a_failed_run(job, new_recipe, tmp_path, monkey
     assert re.search(
         rf"{params:,} parameters at 64 tokens a batch need about 0\.8\d* GB", run.reason
     )
+
+
+def test_branches_continue_their_own_base_model_on_shorter_sequences(job, new_recipe, tmp_path):
+    """Two base models that read 32 tokens, continued on 16; branches equal runs done alone."""
+    from leadsman.train.hf import save_hf
+    from leadsman.train.model import Decoder
+    from leadsman.train.parametrization import initialize
+    from leadsman.train.start import start_id
+
+    folders, recipes = {}, []
+    for seed in (1, 2):
+        folder = tmp_path / f"base{seed}"
+        base = Decoder(replace(new_recipe().shape, seq_len=32))
+        initialize(base, seed=seed)
+        save_hf(base, folder)
+        folders[start_id(folder)] = str(folder)
+        given = {"start": start_id(folder), "schedule": Schedule(start_lr_ratio=0.1)}
+        recipes += [new_recipe(tokens=64 * n, **given) for n in (8, 16)]
+    recipes.append(new_recipe(tokens=64 * 8))
+    fields = {name: getattr(job(recipes[:1]), name) for name in ("sources", "held_out", "ledger")}
+    jobs = plan_trunks(recipes, **fields, work=str(tmp_path / "work"), starts=folders)
+    assert sorted(each.start for each in jobs) == ["", *sorted(folders.values())]
+    runs = {run.id: run for run in train_ladder(jobs, LocalEngine(1))}
+    assert all(run.status == "finished" for run in runs.values())
+    results = [runs[recipe.id].bpb["prose"] for recipe in recipes]
+    assert len(set(results)) == len(results)  # every run began where it should
+    alone = str(tmp_path / "alone")
+    run_trunk(job(recipes[3:4], start=folders[recipes[3].start], ledger=alone, work=f"{alone}w"))
+    assert Ledger(alone).get(recipes[3].id).bpb["prose"] == results[3]
+    longer = replace(recipes[0], shape=replace(recipes[0].shape, seq_len=64))
+    with pytest.raises(InputError, match="continue from have seq_len 32, the recipe 64"):
+        run_trunk(job([longer], start=folders[longer.start]))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from leadsman.cli.run_tables import X
 from leadsman.cli.say import say
 
 if TYPE_CHECKING:
@@ -28,10 +29,11 @@ SpecFile = Annotated[Path, typer.Argument(help="YAML: y, space, budget and limit
 def decide(
     runs: Runs,
     spec: SpecFile,
+    x: X = "",
     out: Annotated[Path | None, typer.Option("--out", help="Write the plan as JSON.")] = None,
 ) -> None:
     """Choose settings under a budget from runs that are there, and say what it beats."""
-    plan = _plan(runs, spec)
+    plan = _plan(runs, spec, x)
     decision = plan.decision
     low, median, high = _quantiles(decision.draws)
     say(f"Choose: {_point(decision.point)}", indent="  ")
@@ -64,6 +66,7 @@ def next_(
     runs: Annotated[Path, typer.Argument(help="A table of runs, or a project file (YAML).")],
     spec: Annotated[Path | None, typer.Argument(help="YAML as for decide, with a table.")] = None,
     count: Annotated[int, typer.Option("--count", min=1, help="Runs to print.")] = 5,
+    x: X = "",
 ) -> None:
     """Print the small runs that would lower the regret of the decision most for their cost."""
     from leadsman.errors import InputError
@@ -73,7 +76,7 @@ def next_(
         return
     if spec is None:
         raise InputError("a table of runs needs a second file: y, space, budget (YAML)")
-    plan = _plan(runs, spec)
+    plan = _plan(runs, spec, x)
     say(f"{'Stop' if plan.next.stop else 'Go on'}: {plan.next.why}")
     for each in plan.next.runs[:count]:
         point = plan.next_points.row(each.row, named=True)
@@ -107,12 +110,13 @@ def _next_of_project(project: Path, count: int) -> None:
         say(f"Not measured: {name}, kept at {kept} ({each['why']})", indent="  ")
 
 
-def _plan(runs: Path, spec: Path) -> TablePlan:
-    from leadsman.laws.table import read_table
+def _plan(runs: Path, spec: Path, x: str) -> TablePlan:
+    from leadsman.cli.run_tables import read_runs
     from leadsman.plan.table import TableSpec, plan_table
     from leadsman.strict_yaml import load_yaml
 
-    return plan_table(read_table(runs), load_yaml(spec, TableSpec))
+    asked = load_yaml(spec, TableSpec)
+    return plan_table(read_runs(runs, x, asked.y)[0], asked)
 
 
 def _quantiles(draws: Any) -> list[float]:

@@ -251,6 +251,9 @@ def _tell_details(plan: Plan, watcher: Watcher) -> None:
     for each in details.get("epochs", ()):
         if "warning" in each:
             watcher.note(f"Note: {each['warning']}")
+    for each in details.get("starts", ()):
+        if "warning" in each:
+            watcher.note(f"Note: {each['warning']}")
     for each in details.get("would_change", ()):
         watcher.note(each["text"])
     ask = details.get("next") or {}

@@ -78,6 +78,7 @@ def _starts(plan: dict[str, Any]) -> str:
         f"<li><b>{text(each['name'])}</b>: {count(each['params'])} parameters, "
         f"{each['as_it_is']:.4f} {unit} as it is, from {text(each['path'])}"
         + (f"; left out: {text(each['left_out'])}" if each["left_out"] else "")
+        + (f". <b>{text(each['warning'])}</b>" if "warning" in each else "")
         + "</li>"
         for each in plan.get("starts") or ()
     )

@@ -97,8 +97,22 @@ def account(
         "would_change": would_change(project, options, axes, belief, chosen),
         "rules": rules_of(options, axes, draws.mean(axis=0), chosen),
         "next": next_of(found, axes, belief, options, runs),
-        **({"starts": list(found.starts)} if found.starts else {}),
+        **({"starts": starts_of(found, plan)} if found.starts else {}),
     }
+
+
+def starts_of(found: Designed, plan: Plan) -> list[dict[str, Any]]:
+    """The base models that were weighed, with a warning where one needs no training at all."""
+    rows = []
+    for each in found.starts:
+        row = dict(each)
+        if "as_it_is" in each and each["as_it_is"] <= plan.chosen.forecast.median:
+            row["warning"] = (
+                f"{each['name']} as it is gives {each['as_it_is']:.4f}, and the plan "
+                f"{plan.chosen.forecast.median:.4f}: no run of this budget is expected to do better"
+            )
+        rows.append(row)
+    return rows
 
 
 def rules_of(
