@@ -257,6 +257,9 @@ def test_the_pipeline_stores_plan_draws_and_next(tmp_path, monkeypatch):
     """Data stages and training are replaced; from the ledger to plan.json all is real."""
     from leadsman.plan import pipeline
 
+    monkeypatch.chdir(tmp_path)
+    for name in ("w.jsonl", "t.jsonl"):
+        (tmp_path / name).touch()
     workspace = Workspace(tmp_path)
 
     def train(jobs, engine, on_progress=None):
