@@ -222,7 +222,9 @@ def test_limits_that_leave_no_size_are_named(changes, message):
 
 
 @pytest.mark.slow
-def test_adaptive_soundings_keep_to_the_compute_and_leave_poor_mixtures(tmp_path, monkeypatch):
+def test_adaptive_soundings_keep_to_the_compute_and_ask_little_of_poor_mixtures(
+    tmp_path, monkeypatch
+):
     """Training is replaced by the known law: what is tested is which runs are asked for."""
     made = []
 
@@ -248,7 +250,10 @@ def test_adaptive_soundings_keep_to_the_compute_and_leave_poor_mixtures(tmp_path
     spent = sum(recipe.flops for recipe in later)
     assert spent <= fixed
     assert later
-    assert all(recipe.mixture.name != "uniform" for recipe in later)
+    # A run of the worst mixture may tell of the exponents that all share, but gets less than its
+    # even share.
+    worst = sum(recipe.flops for recipe in later if recipe.mixture.name == "uniform")
+    assert worst < spent / len(MIXTURES)
     assert any(recipe.id in everything for recipe in later) or spent < fixed
     assert conclude.first_choice(found, runs).mixture.name == "selected"
 
@@ -261,6 +266,9 @@ def test_the_pipeline_stores_plan_draws_and_next(tmp_path, monkeypatch):
     """Data stages and training are replaced; from the ledger to plan.json all is real."""
     from leadsman.plan import pipeline
 
+    monkeypatch.chdir(tmp_path)
+    for name in ("w.jsonl", "t.jsonl"):
+        (tmp_path / name).touch()
     workspace = Workspace(tmp_path)
 
     def train(jobs, engine, on_progress=None):
