@@ -81,7 +81,9 @@ class BeliefOfRuns:
         wanted = _choices(space, group)
         kept = [name for name in names if wanted is None or name in wanted]
         anchors = _anchors(adjusted, space, seed)
-        forecast = _forecast(adjusted, anchors, kept, y=y, group=group, seed=seed)
+        settings = [name for name in space.dimensions if name not in (*SCALE, group)]
+        scaled = adjusted.drop(settings, strict=False)
+        forecast = _forecast(scaled, anchors, kept, y=y, group=group, seed=seed)
         self.law, self.warnings = forecast[1], forecast[2]
         self.noise = self._noise(adjusted)
         self._series = {
@@ -190,8 +192,10 @@ def _forecast(
         name: (centre[k * size : (k + 1) * size], (high - low)[k * size : (k + 1) * size] / 2)
         for k, name in enumerate(names)
     }
-    said = dict.fromkeys(sentence for each in forecast.warnings for sentence in each)
-    return parts, forecast.law, tuple(said)
+    # What is said of every anchor is about the runs; the rest is about an anchor nobody chose.
+    everywhere = set(forecast.warnings[0]).intersection(*forecast.warnings)
+    said = tuple(each for each in forecast.warnings[0] if each in everywhere)
+    return parts, forecast.law, said
 
 
 def _anchors(runs: pl.DataFrame, space: Space, seed: int) -> pl.DataFrame:
