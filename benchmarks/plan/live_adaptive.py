@@ -1,6 +1,7 @@
 """Adaptive soundings against fixed grids, live: small models trained on this machine's text.
 
     python benchmarks/plan/live_adaptive.py WORK SEED... [--real] > results/live_adaptive.json
+    ... live_adaptive.py WORK DEMO...      # directories of finished demos (``make demo``)
 
 For each seed (of the text drawn, the weights and the plan) a project with five sources is made. Its
 target is a blend of three kinds of text, so no mixture is far ahead of the others. The whole ladder
@@ -174,9 +175,10 @@ def name_of(recipe: Recipe) -> str:
     return f"{recipe.mixture.name}/{recipe.shape.width}"
 
 
-def case(folder: Path, seed: int, *, real: bool) -> dict[str, Any]:
-    """All ways for one seed."""
-    file = write_project(folder, seed)
+def case(work: Path, name: str, *, real: bool) -> dict[str, Any]:
+    """All ways for one seed, or for the project of a demo."""
+    folder = work / name if name.isdigit() else Path(name)
+    file = write_project(folder, int(name)) if name.isdigit() else folder / "leadsman.yaml"
     if not (folder / "work/plan.json").exists():
         command = [sys.executable, "-m", "leadsman", "plan", str(file), "--workers", "1"]
         with (folder / "plan.log").open("a") as log:
@@ -193,7 +195,7 @@ def case(folder: Path, seed: int, *, real: bool) -> dict[str, Any]:
     for name, recipes in parts.items():
         runs = [workspace.ledger.get(each.id) for each in recipes]
         ways[name] = {"runs": len(runs), "flops": compute_of(recipes), "rounds": 1}
-        ways[name] |= decided(found, runs, folder / "ways" / name)
+        ways[name] |= decided(found, runs, work / "ways" / folder.name / name)
     rounds = Rounds()
     watched = Workspace(folder / "work", rounds)
     began = time.perf_counter()
@@ -208,7 +210,7 @@ def case(folder: Path, seed: int, *, real: bool) -> dict[str, Any]:
         "asked": [f"{name_of(each)}/{each.tokens}" for each in recipes],
         "round_sizes": rounds.begun,
     }
-    ways["adaptive"] |= decided(found, runs, folder / "ways" / "adaptive")
+    ways["adaptive"] |= decided(found, runs, work / "ways" / folder.name / "adaptive")
     judge(ways, [*ways["whole"]["forecasts"]])
     if real:
         choices = {each["name"]: Recipe.from_dict(each["choice"]) for each in ways.values()}
@@ -218,7 +220,7 @@ def case(folder: Path, seed: int, *, real: bool) -> dict[str, Any]:
             each["real"] = results[Recipe.from_dict(each["choice"]).id]
     for each in ways.values():
         del each["choice"], each["forecasts"]
-    return {"seed": seed, "ways": ways}
+    return {"case": name, "budget": found.project.budget.total_flops, "ways": ways}
 
 
 def judge(ways: dict[str, Any], options: Sequence[str]) -> None:
@@ -234,11 +236,11 @@ def main() -> None:
     """Each seed in turn; print JSON."""
     parser = argparse.ArgumentParser()
     parser.add_argument("work", type=Path)
-    parser.add_argument("seeds", type=int, nargs="+")
+    parser.add_argument("cases", nargs="+", help="seeds, or directories of finished demos")
     parser.add_argument("--real", action="store_true", help="train the choices at the budget")
     asked = parser.parse_args()
     warnings.simplefilter("ignore")
-    cases = [case(asked.work / str(seed), seed, real=asked.real) for seed in asked.seeds]
+    cases = [case(asked.work, name, real=asked.real) for name in asked.cases]
     print(json.dumps({"machine": machine("torch", "numpy", "leadsman"), "cases": cases}, indent=1))
 
 

@@ -180,6 +180,15 @@ def test_the_text_may_be_named(tmp_path, leadsman):
     assert Corpus.open(tmp_path / "out").table(["text"])["text"].to_pylist() == ["Hi.\n\nYes?"]
 
 
+def test_names_of_sources_are_printed_as_they_are(tmp_path, leadsman):
+    rows = [{"text": "one two three", "source": "a[/b]\nc"}, {"text": "four", "source": "[red]"}]
+    corpus = write_corpus(tmp_path / "in", rows)
+    for command in (["corpus", "stats"], ["dedup", "-o", tmp_path / "out"]):
+        _, out, _ = leadsman(*command, corpus.location)
+        assert "a[/b]\\nc" in out
+        assert "[red]" in out
+
+
 def test_a_missing_input_is_named(tmp_path, leadsman):
     code, _, err = leadsman("dedup", tmp_path / "nowhere.jsonl", "-o", tmp_path / "out")
     assert code == 2

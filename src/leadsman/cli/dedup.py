@@ -19,6 +19,7 @@ from leadsman.cli.inputs import (
     Metadata,
     Out,
     StopSourceLoss,
+    as_it_is,
     open_inputs,
     print_estimate,
 )
@@ -197,7 +198,7 @@ def _print_removal(report: RemovalReport) -> None:
     for name, offered in report.offered.items():
         lost = offered - report.kept.get(name, Extent())
         table.add_row(
-            name,
+            as_it_is(name),
             str(offered.documents),
             megabytes(offered.text_bytes),
             str(lost.documents),

@@ -20,6 +20,7 @@ from leadsman.cli.inputs import (
     Metadata,
     Out,
     Seed,
+    as_it_is,
     open_inputs,
     print_estimate,
     size_of,
@@ -236,7 +237,7 @@ def _print(report: Selection) -> None:
     for name, offered in report.offered.items():
         kept = report.kept.get(name, Extent())
         table.add_row(
-            name,
+            as_it_is(name),
             count(offered.documents),
             megabytes(offered.text_bytes),
             count(kept.documents),

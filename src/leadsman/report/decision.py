@@ -59,14 +59,14 @@ def decision(findings: Findings) -> str:
     chosen = plan["chosen"]
     forecast = chosen["forecast"]
     return (
-        f"{name}<h1>{_what_to_run(plan)}</h1>"
+        f"{name}<h1>{what_to_run(plan)}</h1>"
         f'<p class="lead">{_promise(plan)}</p>'
         f'<ul class="cards">{"".join(card(*each) for each in _cards(findings))}</ul>'
         f'<p class="soft">{_settings(plan)}</p>{warnings_of(forecast)}'
     )
 
 
-def _what_to_run(plan: dict[str, Any]) -> str:
+def what_to_run(plan: dict[str, Any]) -> str:
     """Size, tokens and mixture; where base models were weighed, what to begin with too."""
     recipe, size = plan["chosen"]["recipe"], f"{count(params_of(plan['chosen']))} parameters"
     way, mixture = _way_and_mixture(recipe)
