@@ -7,26 +7,35 @@ the parameters of one law; its centre and spread are moved to those of
 that of a law. Other settings (lr, batch, shares of a mixture, rates) act on the log result through
 a quadratic whose coefficients are learned from the runs with their uncertainty
 (:mod:`leadsman.plan.decision.effects`).
+
+Where text repeats (:mod:`leadsman.plan.decision.repetition`), each world has its own decay, and the
+laws are asked for the tokens that those of a point are worth in it. If the runs themselves repeated
+text, what they say depends on the decay: laws and effects are then fitted once in each of
+``STRATA`` equally likely parts of its prior, and a part has as many worlds as its fit makes likely.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
 import polars as pl
-from scipy.stats import qmc
+from scipy.special import ndtri
 
 from leadsman.laws import Forecast, forecast_runs
-from leadsman.plan.decision.effects import SettingsEffect
-from leadsman.plan.decision.series import SCALE, Series, fit_laws
-from leadsman.plan.decision.space import Floats, Space
+from leadsman.plan.decision.repetition import Repetition
+from leadsman.plan.decision.runs_fit import LEAST_NOISE, RunsFit
+from leadsman.plan.decision.space import Floats, Space, Worlds, at_share
 
-ANCHORS = 40
-BACKFITS = 2
-LEAST_NOISE = 3e-4
+STRATA = 3
+TOLD = 0.98
+"""Worth of a token of the runs, in a world of fast decay, below which they tell of the decay."""
+FAST = -1.28
+
+Ask = Callable[[RunsFit, Worlds, float], Floats]
+"""An answer of one fit in worlds of its own, given the middle of its part of the prior."""
 
 
 class Belief(Protocol):
@@ -44,15 +53,17 @@ class BeliefOfRuns:
 
     Attributes:
         noise: standard deviation of the log of a single run.
-        adjusted: the runs with the effect of settings taken out of ``y``.
         fixed: settings no run varies, and the value they must be held at.
         law, warnings: of the forecast behind it.
+        decay: each world's place in the prior of the decay of repeated text, in standard
+            deviations, shape (worlds,).
 
     Args:
         runs: finished runs.
         space: what may be chosen; its scale columns give the region the forecast is asked about.
         y: column to predict.
         group: column of names that split the runs into series (mixtures); ``None`` for one series.
+        repetition: what repeated text is worth; ``None`` takes every token for a fresh one.
         worlds: joint draws.
         seed: of the draws.
 
@@ -68,151 +79,137 @@ class BeliefOfRuns:
         *,
         y: str,
         group: str | None = None,
+        repetition: Repetition | None = None,
         worlds: int = 10_000,
         seed: int = 0,
     ) -> None:
         self.y, self.worlds, self.group = y, worlds, group
-        rng = np.random.default_rng([seed, 7])
-        self._effect, adjusted = self._settings(runs, space, rng)
-        self.adjusted = adjusted
-        self.fixed = self._effect.constant
-        shared = rng.standard_normal(worlds)
-        names = [None] if group is None else list(dict.fromkeys(runs[group].to_list()))
-        wanted = _choices(space, group)
-        kept = [name for name in names if wanted is None or name in wanted]
-        anchors = _anchors(adjusted, space, seed)
-        forecast = _forecast(adjusted, anchors, kept, y=y, group=group, seed=seed)
-        self.law, self.warnings = forecast[1], forecast[2]
-        self.noise = self._noise(adjusted)
-        self._series = {
-            name: Series(
-                adjusted if name is None else adjusted.filter(pl.col(str(group)) == name),
-                anchors,
-                forecast[0][name],
+        self.repetition = repetition
+        middles = _middles(runs, repetition)
+        self._middles = middles
+        self._fits = [
+            RunsFit(
+                runs if repetition is None else repetition.of_runs().effective(runs, middle),
+                runs,
+                space,
                 y=y,
-                common=(shared + rng.standard_normal(worlds)) / np.sqrt(2),
+                group=group,
+                worlds=worlds,
                 seed=seed,
             )
-            for name in kept
-        }
+            for middle in middles
+        ]
+        chances = _chances(self._fits)
+        self.decay, self._stratum = _decays(chances, worlds, seed)
+        self._ends = float(self.decay.min()), float(self.decay.max())
+        likely = self._fits[int(np.argmax(chances))]
+        self.noise, self.fixed = likely.noise, likely.effect.constant
+        self.law, self.warnings = likely.law, likely.warnings
+        self.effect_sd = likely.effect.prior_sd
 
     def draws(self, points: pl.DataFrame, worlds: slice | None = None) -> Floats:
         """Results without the noise of a single run, shape (worlds, n)."""
         pick = worlds if worlds is not None else slice(None)
-        logs = self._effect.draws(points, pick)
-        if self.group is None:
-            return np.asarray(np.exp(logs + self._series[None].log_draws(points, pick)))
-        names = points[self.group].to_numpy()
-        for name in dict.fromkeys(names.tolist()):
-            rows = np.flatnonzero(names == name)
-            logs[:, rows] += self._series[name].log_draws(points[rows.tolist()], pick)
-        return np.asarray(np.exp(logs))
+
+        def drawn(fit: RunsFit, own: Worlds, middle: float) -> Floats:
+            return fit.effect.draws(points, own) + self._at(fit, points, own, self.decay[own])
+
+        return np.asarray(np.exp(self._by_fit(pick, len(points), drawn)))
 
     def forecast(self, points: pl.DataFrame, *, draws: int, seed: int) -> Forecast:
         """What single runs at ``points`` will give: :func:`leadsman.laws.forecast_runs` on the
-        adjusted runs, moved by the effect of settings with its uncertainty.
+        adjusted runs, moved by the effect of settings and of repeated text with their uncertainty.
 
         Args:
             points: columns as for :meth:`draws`.
             draws: from the predictive distribution, at most ``worlds``.
             seed: of the draws.
         """
-        found = forecast_runs(
-            self.adjusted, points, y=self.y, group=self.group, draws=draws, seed=seed
-        )
-        effect = self._effect.draws(points, slice(0, draws))
-        return replace(found, draws=found.draws * np.exp(effect))
+        made: list[Forecast] = []
+
+        def drawn(fit: RunsFit, own: Worlds, middle: float) -> Floats:
+            asked, moved = points, fit.effect.draws(points, own)
+            if self.repetition is not None:
+                asked = self.repetition.effective(points, middle)
+                decay = self.decay[own]
+                moved += self._at(fit, points, own, decay)
+                moved -= self._at(fit, points, own, np.full(len(decay), middle))
+            found = forecast_runs(
+                fit.adjusted, asked, y=self.y, group=self.group, draws=draws, seed=seed
+            )
+            made.append(found)
+            return np.asarray(found.draws[own] * np.exp(moved))
+
+        values = self._by_fit(slice(0, draws), len(points), drawn)
+        return replace(made[len(made) // 2], points=points, draws=values)
 
     def effect(self, points: pl.DataFrame) -> Floats:
         """Draws of what settings beside scale do to the log result, shape (worlds, n)."""
-        return self._effect.draws(points, slice(None))
+        return self._by_fit(
+            slice(None), len(points), lambda fit, own, _: fit.effect.draws(points, own)
+        )
 
-    @property
-    def effect_sd(self) -> float:
-        """How large the effect of a setting on the log result is here, before it is tried."""
-        return self._effect.prior_sd
+    def _by_fit(self, pick: slice, n: int, ask: Ask) -> Floats:
+        """Answers of each fit in its own worlds, shape (worlds, n)."""
+        if len(self._fits) == 1:
+            return ask(self._fits[0], pick, self._middles[0])
+        index = np.arange(self.worlds)[pick]
+        found = np.empty((len(index), n))
+        for k, (fit, middle) in enumerate(zip(self._fits, self._middles, strict=True)):
+            mine = self._stratum[index] == k
+            if mine.any():
+                found[mine] = ask(fit, index[mine], middle)
+        return found
 
-    def _settings(
-        self, runs: pl.DataFrame, space: Space, rng: np.random.Generator
-    ) -> tuple[SettingsEffect, pl.DataFrame]:
-        """The effect of settings, and the runs with it taken out of ``y``."""
-        effect = SettingsEffect(space, skip=(*SCALE, *([self.group] if self.group else [])))
-        log_y = np.log(runs[self.y].to_numpy().astype(np.float64))
-        effect.fit(runs, np.zeros(len(runs)), worlds=self.worlds, rng=rng)
-        adjusted = runs
-        if not effect.varies:
-            return effect, runs
-        for _ in range(BACKFITS):
-            residual = log_y - self._law_curve(adjusted)
-            effect.fit(runs, residual, worlds=self.worlds, rng=rng)
-            adjusted = runs.with_columns(pl.Series(self.y, np.exp(log_y - effect.mean(runs))))
-        return effect, adjusted
+    def _at(self, fit: RunsFit, points: pl.DataFrame, own: Worlds, decay: Floats) -> Floats:
+        """Log results at the reference settings in worlds of a decay, shape (worlds, n).
 
-    def _noise(self, runs: pl.DataFrame) -> float:
-        """Scatter of the log of single runs around the best law: what one more run would show."""
-        residual = np.log(runs[self.y].to_numpy().astype(np.float64)) - self._law_curve(runs)
-        spent = 5 * (1 if self.group is None else runs[self.group].n_unique())
-        return float(np.sqrt((residual**2).sum() / max(len(residual) - spent, 1)) + LEAST_NOISE)
-
-    def _law_curve(self, runs: pl.DataFrame) -> Floats:
-        """Log of the first law that fits, at the runs themselves, series by series."""
-        curve = np.empty(len(runs))
-        keys = np.zeros(len(runs)) if self.group is None else runs[self.group].to_numpy()
-        for key in dict.fromkeys(keys.tolist()):
-            rows = np.flatnonzero(keys == key)
-            part = runs[rows.tolist()]
-            curve[rows] = np.log(fit_laws(part, self.y, 0)[0].curve(part))
-        return curve
-
-
-def _forecast(
-    runs: pl.DataFrame,
-    anchors: pl.DataFrame,
-    names: Sequence[str | None],
-    *,
-    y: str,
-    group: str | None,
-    seed: int,
-) -> tuple[dict[str | None, tuple[Floats, Floats]], str, tuple[str, ...]]:
-    """Centre and spread of the log forecast at the anchors, by series; law; warnings."""
-    asked = [
-        anchors if name is None else anchors.with_columns(pl.lit(name).alias(str(group)))
-        for name in names
-    ]
-    inputs = [name for name in SCALE if name in anchors.columns]
-    forecast = forecast_runs(
-        runs, pl.concat(asked), y=y, x=inputs, group=group, draws=400, seed=seed
-    )
-    logs = np.log(forecast.draws)
-    low, centre, high = np.quantile(logs, [0.16, 0.5, 0.84], axis=0)
-    size = len(anchors)
-    parts = {
-        name: (centre[k * size : (k + 1) * size], (high - low)[k * size : (k + 1) * size] / 2)
-        for k, name in enumerate(names)
-    }
-    said = dict.fromkeys(sentence for each in forecast.warnings for sentence in each)
-    return parts, forecast.law, tuple(said)
+        The log result bends little with the log of what tokens are worth: three values between the
+        most and the least they can be worth carry every world.
+        """
+        if self.repetition is None or not (again := self.repetition.repeats(points)).any():
+            return fit.log_draws(points, own)
+        found = np.empty((len(decay), len(points)))
+        fresh, rows = np.flatnonzero(~again).tolist(), np.flatnonzero(again).tolist()
+        if fresh:
+            found[:, fresh] = fit.log_draws(points[fresh], own)
+        part = points[rows]
+        low, high = (np.log(self.repetition.worth(part, z)) for z in self._ends)
+        place = (np.log(self.repetition.worth(part, decay)) - low) / np.maximum(high - low, 1e-12)
+        three = [
+            fit.log_draws(at_share(part, pl.Series(np.exp(low + t * (high - low)))), own)
+            for t in (0.0, 0.5, 1.0)
+        ]
+        found[:, rows] = (
+            three[0] * (2 * place - 1) * (place - 1)
+            + three[1] * 4 * place * (1 - place)
+            + three[2] * place * (2 * place - 1)
+        )
+        return found
 
 
-def _anchors(runs: pl.DataFrame, space: Space, seed: int) -> pl.DataFrame:
-    """Points spread over the scale columns of the space and the runs, in log."""
-    names = [name for name in SCALE if name in runs.columns and name in space_columns(space, runs)]
-    sobol = qmc.Sobol(len(names), seed=seed).random(64)[:ANCHORS]
-    columns = {}
-    for k, name in enumerate(names):
-        low, high = float(runs[name].min()), float(runs[name].max())  # type: ignore[arg-type]
-        dimension = space.dimensions.get(name)
-        if dimension is not None and dimension.low is not None and dimension.high is not None:
-            low, high = min(low, dimension.low), max(high, dimension.high)
-        columns[name] = np.exp(np.log(low) + sobol[:, k] * (np.log(high) - np.log(low)))
-    return pl.DataFrame(columns)
+def _middles(runs: pl.DataFrame, repetition: Repetition | None) -> list[float]:
+    """Middles of the parts of the prior in which the runs are fitted apart."""
+    if repetition is None or repetition.of_runs().worth(runs, FAST).min() >= TOLD:
+        return [0.0]
+    return [float(each) for each in ndtri((np.arange(STRATA) + 0.5) / STRATA)]
 
 
-def space_columns(space: Space, runs: pl.DataFrame) -> set[str]:
-    """Scale columns that matter: chosen, or (params, tokens) always."""
-    return ({"params", "tokens"} | set(space.dimensions)) & set(runs.columns)
+def _chances(fits: Sequence[RunsFit]) -> Floats:
+    """How likely each part of the prior is once the runs are seen, by what it does not explain."""
+    freedom = fits[0].freedom
+    left = np.array([fit.misfit + freedom * LEAST_NOISE**2 for fit in fits])
+    logs = -freedom / 2 * np.log(left)
+    chances = np.exp(logs - logs.max())
+    return np.asarray(chances / chances.sum())
 
 
-def _choices(space: Space, group: str | None) -> tuple[str, ...] | None:
-    dimension = space.dimensions.get(group) if group else None
-    return None if dimension is None else dimension.choices
+def _decays(
+    chances: Floats, worlds: int, seed: int
+) -> tuple[Floats, np.ndarray[tuple[int], np.dtype[np.int64]]]:
+    """The decay of each world, and the part of the prior it lies in."""
+    order = np.random.default_rng([seed, 13]).permutation(worlds)
+    edges = np.arange(len(chances) + 1) / len(chances)
+    places = np.interp((order + 0.5) / worlds, np.append(0.0, np.cumsum(chances)), edges)
+    parts = np.minimum((places * len(chances)).astype(np.int64), len(chances) - 1)
+    return np.asarray(ndtri(places)), parts

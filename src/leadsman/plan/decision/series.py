@@ -13,7 +13,7 @@ from scipy.optimize import nnls
 
 from leadsman.errors import DesignError, LeadsmanError
 from leadsman.laws.base import FittedLaw, Law
-from leadsman.plan.decision.space import Floats
+from leadsman.plan.decision.space import Floats, Worlds
 from leadsman.plan.decision.surface import DrawSurface
 from leadsman.registry import method
 
@@ -66,7 +66,7 @@ class Series:
         self._own_sd = _smooth(features, np.log(np.maximum(sd, 1e-6)))
         self._mean = _smooth(features, mean - curves @ shares)
 
-    def log_draws(self, points: pl.DataFrame, pick: slice) -> Floats:
+    def log_draws(self, points: pl.DataFrame, pick: Worlds) -> Floats:
         """Log results, shape (worlds, n)."""
         features = _log_scale(points)
         own = self._law_draws(features, pick)
@@ -79,7 +79,7 @@ class Series:
         shifted = mean + self._shift(features)
         return np.asarray(shifted + deviation + self._common[pick, None] * rest)
 
-    def _law_draws(self, logs: Floats, pick: slice) -> Floats:
+    def _law_draws(self, logs: Floats, pick: Worlds) -> Floats:
         """Log of each world's own law and parameter draw, shape (worlds, n)."""
         law_of, draw_of = self._law_of[pick], self._draw_of[pick]
         values = np.empty((len(law_of), len(logs)))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import polars as pl
 
 from leadsman.plan.decision import BeliefOfRuns, Dimension, Space
+from leadsman.plan.decision.repetition import Repetition
 from leadsman.plan.settings.axes import Axes
+from leadsman.plan.settings.reads import PointReads
 from leadsman.plan.settings.settle import setting_dimensions
 from leadsman.runs import Recipe
 
@@ -15,7 +18,13 @@ WORLDS = 4000
 
 
 def belief_of_soundings(
-    table: pl.DataFrame, options: Sequence[Recipe], axes: Axes, *, y: str, seed: int
+    table: pl.DataFrame,
+    options: Sequence[Recipe],
+    axes: Axes,
+    tokens: Mapping[str, Any],
+    *,
+    y: str,
+    seed: int,
 ) -> BeliefOfRuns:
     """Joint draws from soundings, out to the options.
 
@@ -23,6 +32,8 @@ def belief_of_soundings(
         table: finished soundings (:meth:`leadsman.plan.settings.axes.Axes.table`).
         options: what may be chosen in the end, at the reference settings.
         axes: with the departures that the table holds.
+        tokens: result of the tokenise stage: ``sets``, which the soundings read, and ``full``, the
+            full size of each, which the options do.
         y: column that is minimised.
         seed: of the draws.
 
@@ -37,4 +48,10 @@ def belief_of_soundings(
     }
     mixtures = tuple(dict.fromkeys(points["mixture"].to_list()))
     space = Space(dimensions | {"mixture": Dimension(choices=mixtures)} | setting_dimensions(axes))
-    return BeliefOfRuns(table, space, y=y, group="mixture", worlds=WORLDS, seed=seed)
+    readable = {name: float(each["tokens"]) for name, each in tokens["sets"].items()}
+    repetition = Repetition(
+        PointReads(axes, tokens.get("full", readable)), sounded=PointReads(axes, readable)
+    )
+    return BeliefOfRuns(
+        table, space, y=y, group="mixture", repetition=repetition, worlds=WORLDS, seed=seed
+    )

@@ -17,7 +17,7 @@ from leadsman.plan.decision.next_runs import NextRuns, next_runs, worth_of_resul
 from leadsman.plan.decision.optimise import Decision, Objective, optimise
 from leadsman.plan.decision.pareto import ParetoPoint, pareto_front
 from leadsman.plan.decision.purchase import Purchase, choose_purchases
-from leadsman.plan.decision.space import Dimension, Space
+from leadsman.plan.decision.space import Dimension, Space, at_share
 from leadsman.plan.money import common_currency
 from leadsman.plan.sources import (
     EPOCHS,
@@ -206,7 +206,7 @@ def _next_points(space: Space, runs: pl.DataFrame, spec: TableSpec) -> pl.DataFr
 def _worth(belief: BeliefOfRuns, decision: Decision) -> float:
     """FLOPs that a unit of the result is worth at the choice: a next run must save more."""
     point = pl.DataFrame([decision.point])
-    less = belief.draws(point.with_columns(pl.col("tokens") * (1 - LESS)))
+    less = belief.draws(at_share(point, 1 - LESS))
     return worth_of_result(less[:, 0], decision.draws, LESS * float(training_flops(point)[0]))
 
 
