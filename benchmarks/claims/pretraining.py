@@ -41,7 +41,7 @@ from benchmarks.machine import machine
 from leadsman.corpus import read_source
 from leadsman.engine import LocalEngine
 from leadsman.errors import LeadsmanError
-from leadsman.laws.power import Power
+from leadsman.laws.methods.power import Power
 from leadsman.runs import Ledger, Mixture, Recipe, Run
 from leadsman.train.build import run_methods
 from leadsman.train.feed import data_id

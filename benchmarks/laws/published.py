@@ -22,17 +22,17 @@ import numpy as np
 import polars as pl
 from scipy.stats import spearmanr
 
-from leadsman.laws.accept_then_stop import AcceptThenStop, best_way
 from leadsman.laws.base import Law
-from leadsman.laws.collaborative import Collaborative
-from leadsman.laws.curve_transfer import CurveTransfer, early_part
-from leadsman.laws.exponential_mixing import ExponentialMixing
-from leadsman.laws.finetune_power import FinetunePower
-from leadsman.laws.loss_to_error import LossToError
-from leadsman.laws.multipower import MultiPower
-from leadsman.laws.over_training import OverTraining
-from leadsman.laws.rectified import Rectified
-from leadsman.laws.regmix import RegMix
+from leadsman.laws.methods.accept_then_stop import AcceptThenStop, best_way
+from leadsman.laws.methods.collaborative import Collaborative
+from leadsman.laws.methods.curve_transfer import CurveTransfer, early_part
+from leadsman.laws.methods.exponential_mixing import ExponentialMixing
+from leadsman.laws.methods.finetune_power import FinetunePower
+from leadsman.laws.methods.loss_to_error import LossToError
+from leadsman.laws.methods.multipower import MultiPower
+from leadsman.laws.methods.over_training import OverTraining
+from leadsman.laws.methods.rectified import Rectified
+from leadsman.laws.methods.regmix import RegMix
 from leadsman.testing.planted_cases import CASES
 
 SEED = 0

@@ -28,8 +28,8 @@ from scipy.optimize import brentq, minimize
 from scipy.stats import norm, t
 
 from leadsman.laws.base import FittedLaw, Floats
-from leadsman.laws.chinchilla import Chinchilla
-from leadsman.laws.data_constrained import saturate
+from leadsman.laws.methods.chinchilla import Chinchilla
+from leadsman.laws.methods.data_constrained import saturate
 from leadsman.plan.decision.repetition import PRIOR, RATIO, DecayPrior
 
 MOST_PASSES, FAR_PASSES = 30.0, 60.0

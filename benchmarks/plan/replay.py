@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from leadsman.errors import LeadsmanError
 from leadsman.laws.backtest.tables import load_cases
-from leadsman.laws.chinchilla import Chinchilla
+from leadsman.laws.methods.chinchilla import Chinchilla
 from leadsman.plan.decision import BeliefOfRuns, Dimension, Space
 from leadsman.plan.decision.early import EarlyBelief
 from leadsman.plan.decision.mixtures import MixtureBelief

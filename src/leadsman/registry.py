@@ -24,8 +24,8 @@ from leadsman.methods import KINDS, Kind, Method
 
 ROOMS: dict[Kind, str | tuple[str, ...]] = {
     "selector": "leadsman.select.methods",
-    "mixer": "leadsman.mix",
-    "law": "leadsman.laws",
+    "mixer": "leadsman.mix.methods",
+    "law": "leadsman.laws.methods",
     "training": ("leadsman.train.optimizers", "leadsman.train.methods"),
     "adapter": "leadsman.adapt",
     "compressor": "leadsman.compress",

@@ -5,7 +5,7 @@ import pytest
 
 from leadsman.cli.main import run
 from leadsman.corpus import Corpus, write_corpus
-from leadsman.testing.selectors import SEA, WINE, _documents
+from leadsman.testing.selectors import SEA, WINE, draw_documents
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def leadsman(monkeypatch, capsys):
 @pytest.fixture
 def raw(tmp_path):
     path = tmp_path / "web.jsonl"
-    texts = [*_documents(SEA, 30, 0), *_documents(WINE, 30, 1)]
+    texts = [*draw_documents(SEA, 30, 0), *draw_documents(WINE, 30, 1)]
     texts.append(texts[0].upper())
     lines = [json.dumps({"id": f"d{i}", "text": text}) for i, text in enumerate(texts)]
     path.write_text("\n".join(lines))
@@ -37,7 +37,7 @@ def raw(tmp_path):
 
 @pytest.fixture
 def target(tmp_path):
-    write_corpus(tmp_path / "target", [{"text": t} for t in _documents(SEA, 20, 2)])
+    write_corpus(tmp_path / "target", [{"text": t} for t in draw_documents(SEA, 20, 2)])
     return tmp_path / "target"
 
 
@@ -93,7 +93,7 @@ def test_select_finds_the_planted_kind_and_explains(tmp_path, leadsman, raw, tar
 
 
 def test_decontaminate(tmp_path, leadsman, raw, target):
-    items = write_corpus(tmp_path / "eval", [{"id": "q7", "text": _documents(WINE, 1, 1)[0]}])
+    items = write_corpus(tmp_path / "eval", [{"id": "q7", "text": draw_documents(WINE, 1, 1)[0]}])
     out = tmp_path / "clean"
     code, text, _ = leadsman("decontaminate", raw, "--against", items.location, "--out", out)
     assert code == 0

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from leadsman.errors import DesignError
-from leadsman.laws.accept_then_stop import AcceptThenStop, best_way
+from leadsman.laws.methods.accept_then_stop import AcceptThenStop, best_way
 
 SIZES = 200.0 * 2.0 ** np.arange(11)
 

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from leadsman.errors import InputError
-from leadsman.laws.average_params import AverageParams, average_params
+from leadsman.laws.methods.average_params import AverageParams, average_params
 
 
 def truth(average, tokens):

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from leadsman.cli import forecast as commands
 from leadsman.errors import DesignError, InputError
 from leadsman.laws import forecast_runs
-from leadsman.laws.chinchilla import Chinchilla
+from leadsman.laws.methods.chinchilla import Chinchilla
 
 ROWS = 14
 

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from leadsman.errors import DesignError, InputError
-from leadsman.laws.capability_space import CapabilitySpace
+from leadsman.laws.methods.capability_space import CapabilitySpace
 
 
 def world(seed=0, models=60):

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from leadsman.errors import DesignError, InputError
-from leadsman.laws.collaborative import Collaborative
+from leadsman.laws.methods.collaborative import Collaborative
 
 
 def table(seed=0, models=40, tasks=15):

@@ -4,14 +4,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-from leadsman.laws.broken_power import BrokenPower
-from leadsman.laws.chinchilla import Chinchilla
-from leadsman.laws.data_constrained import DataConstrained
-from leadsman.laws.kaplan import Kaplan
-from leadsman.laws.mixture_of_experts import MixtureOfExperts, Routing
-from leadsman.laws.over_training import OverTraining
-from leadsman.laws.power import Power
-from leadsman.laws.shifted_power import ShiftedPower
+from leadsman.laws.methods.broken_power import BrokenPower
+from leadsman.laws.methods.chinchilla import Chinchilla
+from leadsman.laws.methods.data_constrained import DataConstrained
+from leadsman.laws.methods.kaplan import Kaplan
+from leadsman.laws.methods.mixture_of_experts import MixtureOfExperts, Routing
+from leadsman.laws.methods.over_training import OverTraining
+from leadsman.laws.methods.power import Power
+from leadsman.laws.methods.shifted_power import ShiftedPower
 from leadsman.testing.laws import check_law
 
 

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from leadsman.errors import DesignError, InputError
-from leadsman.laws.curve_transfer import CurveTransfer, _kernel, _left_out, early_part
+from leadsman.laws.methods.curve_transfer import CurveTransfer, _kernel, _left_out, early_part
 
 
 def runs(seed=0, methods=30):

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from leadsman.errors import DesignError, InputError
-from leadsman.laws.difficulty_clusters import DifficultyClusters
+from leadsman.laws.methods.difficulty_clusters import DifficultyClusters
 
 GROUPS = {"easy": 20.5, "middle": 22.0, "late": 23.0}
 

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from leadsman.laws.finetune_power import FinetuneJoint, FinetunePower
+from leadsman.laws.methods.finetune_power import FinetuneJoint, FinetunePower
 
 
 def test_joint_law_extrapolates_in_both_directions():

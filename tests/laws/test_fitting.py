@@ -13,9 +13,9 @@ from scipy.special import logsumexp
 from scipy.stats import linregress, t
 
 from leadsman.errors import DesignError
-from leadsman.laws.chinchilla import Chinchilla
 from leadsman.laws.fitting import PowerSum, fit, log_curves, refit, robust_scale
-from leadsman.laws.power import Power
+from leadsman.laws.methods.chinchilla import Chinchilla
+from leadsman.laws.methods.power import Power
 
 TRUE = {"E": 1.82, "A": 482.0, "alpha": 0.348, "B": 2085.0, "beta": 0.366}
 

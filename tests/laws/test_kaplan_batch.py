@@ -5,8 +5,8 @@ import polars as pl
 import pytest
 
 from leadsman.errors import DesignError
-from leadsman.laws.kaplan import Kaplan
-from leadsman.laws.kaplan_batch import KaplanBatch, critical_batch
+from leadsman.laws.methods.kaplan import Kaplan
+from leadsman.laws.methods.kaplan_batch import KaplanBatch, critical_batch
 from leadsman.testing.planted import planted, truth_at
 
 # Kaplan et al. 2020, tables 2, 3 and 6.

@@ -7,15 +7,15 @@ import polars as pl
 import pytest
 
 from leadsman.errors import DesignError, InputError
-from leadsman.laws.algorithmic_progress import AlgorithmicProgress, halving_months
-from leadsman.laws.compute_gain import ComputeGain
-from leadsman.laws.densing import Densing
-from leadsman.laws.density import Density, effective_params
-from leadsman.laws.exponential_mixing import ExponentialMixing
-from leadsman.laws.overtraining_harm import OvertrainingHarm, best_tokens
-from leadsman.laws.pass_until import PassUntil, pass_rate
-from leadsman.laws.power_lr import PowerLR, power_schedule
-from leadsman.laws.step_law import StepLaw, optima, published
+from leadsman.laws.methods.algorithmic_progress import AlgorithmicProgress, halving_months
+from leadsman.laws.methods.compute_gain import ComputeGain
+from leadsman.laws.methods.densing import Densing
+from leadsman.laws.methods.density import Density, effective_params
+from leadsman.laws.methods.exponential_mixing import ExponentialMixing
+from leadsman.laws.methods.overtraining_harm import OvertrainingHarm, best_tokens
+from leadsman.laws.methods.pass_until import PassUntil, pass_rate
+from leadsman.laws.methods.power_lr import PowerLR, power_schedule
+from leadsman.laws.methods.step_law import StepLaw, optima, published
 
 
 def test_optima_of_parabolic_sweeps_give_back_the_published_step_law():

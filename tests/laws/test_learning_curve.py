@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from leadsman.errors import DesignError, MethodError
-from leadsman.laws.learning_curve import LearningCurve, trace
+from leadsman.laws.methods.learning_curve import LearningCurve, trace
 
 TOKENS = np.linspace(1e6, 1e8, 100)
 

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from leadsman.errors import DesignError, InputError
-from leadsman.laws.multipower import MultiPower
+from leadsman.laws.methods.multipower import MultiPower
 
 TRUE = {"L_0": 2.6, "A": 0.6, "alpha": 0.45, "B": 450.0, "C": 1.3, "beta": 0.52, "gamma": 0.55}
 WARMUP, PEAK = 200, 3e-4

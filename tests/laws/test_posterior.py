@@ -8,7 +8,7 @@ from leadsman.laws.fitting.draws import temper_of
 from leadsman.laws.fitting.least_squares import huber
 from leadsman.laws.fitting.likelihood import Target, temper
 from leadsman.laws.fitting.posterior import sample
-from leadsman.laws.overtraining_harm import OvertrainingHarm
+from leadsman.laws.methods.overtraining_harm import OvertrainingHarm
 from leadsman.testing.planted import planted
 from leadsman.testing.planted_cases import CASES
 

@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from leadsman.errors import DesignError, InputError, MethodError
-from leadsman.laws.regmix import RegMix
+from leadsman.laws.methods.regmix import RegMix
 
 
 def mixtures(n, seed):

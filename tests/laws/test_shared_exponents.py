@@ -7,12 +7,12 @@ from scipy.optimize import minimize
 
 from leadsman.errors import DesignError
 from leadsman.laws import forecast_runs
-from leadsman.laws.chinchilla import Chinchilla
 from leadsman.laws.competition.candidates import competing
+from leadsman.laws.fitting.shared_exponents import Group, SharedFit, can_share
 from leadsman.laws.forecasting import combine, gather_series, weigh
-from leadsman.laws.kaplan import Kaplan
-from leadsman.laws.power import Power
-from leadsman.laws.shared_exponents import Group, SharedFit, can_share
+from leadsman.laws.methods.chinchilla import Chinchilla
+from leadsman.laws.methods.kaplan import Kaplan
+from leadsman.laws.methods.power import Power
 
 TRUTHS = {"web": (1.8, 30.0, 500.0), "books": (2.0, 20.0, 300.0), "code": (1.2, 40.0, 400.0)}
 ALPHA, BETA = 0.30, 0.36

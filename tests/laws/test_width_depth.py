@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 
-from leadsman.laws.width_depth import WidthDepth
+from leadsman.laws.methods.width_depth import WidthDepth
 
 
 def truth(width, depth, tokens):

@@ -10,12 +10,12 @@ from scipy.optimize import minimize
 from leadsman.corpus import Corpus, write_corpus
 from leadsman.errors import InputError, MethodError
 from leadsman.mix import MixingProblem, mix
-from leadsman.mix._runs import random_mixtures
-from leadsman.mix.exponential_mixing import ExponentialMixing
+from leadsman.mix.methods._runs import random_mixtures
+from leadsman.mix.methods.exponential_mixing import ExponentialMixing
+from leadsman.mix.methods.regmix import RegMix
+from leadsman.mix.methods.target_likelihood import TargetLikelihood, interpolation_weights
+from leadsman.mix.methods.temperature import Temperature
 from leadsman.mix.problem import fill
-from leadsman.mix.regmix import RegMix
-from leadsman.mix.target_likelihood import TargetLikelihood, interpolation_weights
-from leadsman.mix.temperature import Temperature
 from leadsman.runs import Mixture
 from leadsman.testing.mixers import MixerConformance, draw_documents
 

@@ -74,7 +74,7 @@ def planned(given: Project, tmp_path):
     runs = [done(recipe) for recipe in ladder()]
     first = conclude.first_choice(found, runs)
     tried = setting_runs(found.axes, ladder(), first, share=given.vary.share)
-    runs += [done(recipe) for recipe in tried.recipes.values()]
+    runs += [done(recipe) for recipe in tried.all]
     plan = Plan.from_dict(conclude.conclude(found, runs, Workspace(tmp_path))["plan"])
     axes = found.axes.measured(found.axes.table(runs, Y))
     return plan, axes, found.options(), tmp_path
@@ -85,9 +85,6 @@ def simple(tmp_path_factory):
     given = project(
         budget={"hours": 40, "hardware": "CPU-core", "devices": 2, "utilisation": 0.5},
         serving={"tokens": 1e6},
-        # the plan is eight times as long as the runs that try rates, and the best rate may drift
-        # on the way: of the planted one, a belief that does not know the truth is 0.7 sure
-        vary={"certainty": 0.65},
     )
     budget = given.budget.model_copy(update={"hours": 2e13 / given.budget.flops_rate / 3600})
     given = given.model_copy(update={"budget": budget})

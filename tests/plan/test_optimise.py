@@ -202,7 +202,7 @@ def test_draws_are_joint_and_repeatable(learned):
 
 
 def test_draws_of_a_law_on_the_grid_are_the_law():
-    from leadsman.laws.chinchilla import Chinchilla
+    from leadsman.laws.methods.chinchilla import Chinchilla
     from leadsman.plan.decision.surface import DrawSurface
 
     rng = np.random.default_rng(3)

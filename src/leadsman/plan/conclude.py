@@ -20,6 +20,7 @@ from leadsman.plan.designed import Designed
 from leadsman.plan.plan import Plan
 from leadsman.plan.settings.axes import Axes
 from leadsman.plan.settings.believe import belief_of_soundings
+from leadsman.plan.settings.runs import longest_departed
 from leadsman.plan.settings.settle import Settled, settle
 from leadsman.plan.soundings import epochs_of, final_options
 from leadsman.plan.workspace import Workspace
@@ -101,12 +102,12 @@ def _table(found: Designed, runs: Sequence[Run]) -> pl.DataFrame:
 
 
 def _tried(axes: Axes, runs: Sequence[Run]) -> tuple[str | None, dict[str, float]]:
-    """The mixture that settings were tried on, and at which params and tokens."""
-    for run in runs:
-        if run.recipe is not None and axes.departed(run.recipe):
-            row = axes.row(run.recipe)
-            return str(row["mixture"]), {name: float(row[name]) for name in ("params", "tokens")}
-    return None, {}
+    """The mixture that settings were tried on, and the params and tokens of the longest tries."""
+    tried = longest_departed(axes, (run.recipe for run in runs if run.recipe is not None))
+    if not tried:
+        return None, {}
+    row = axes.row(max(tried, key=lambda each: each.tokens))
+    return str(row["mixture"]), {name: float(row[name]) for name in ("params", "tokens")}
 
 
 def settled_options(found: Designed, axes: Axes, settled: Settled, base: str) -> list[Recipe]:

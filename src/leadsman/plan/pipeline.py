@@ -203,7 +203,7 @@ def _try_settings(
     workspace: Workspace,
     engine: Engine,
 ) -> list[Run]:
-    """One small run for each departure from the reference settings, around the first choice."""
+    """Small runs for each departure from the reference settings, around the first choice."""
     if not found.axes.departures:
         return []
     inputs = {
@@ -222,7 +222,7 @@ def _try_settings(
             first=[each.name for each in project.priced],
         )
         return {
-            "recipes": [recipe.to_dict() for recipe in wanted.recipes.values()],
+            "recipes": [recipe.to_dict() for recipe in wanted.all],
             "twin": wanted.twin.to_dict(),
             "left_out": [[each.axis, each.value] for each in wanted.left_out],
         }

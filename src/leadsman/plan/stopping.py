@@ -1,10 +1,11 @@
 """Give up on a run whose learning curve will not come near that of its best rival.
 
 Rivals differ in the learning rate only and read the same batches in the same order. The curve so
-far is fitted by a power law with an asymptote (:class:`leadsman.laws.learning_curve.LearningCurve`)
-and extended to where the decay begins; the run is hopeless if even the optimistic end of that
-forecast is worse, by a margin, than what the best rival has there. A higher rate stands worse
-before the decay and gains more in it, so the margin is not small.
+far is fitted by a power law with an asymptote
+(:class:`leadsman.laws.methods.learning_curve.LearningCurve`) and extended to where the decay
+begins; the run is hopeless if even the optimistic end of that forecast is worse, by a margin, than
+what the best rival has there. A higher rate stands worse before the decay and gains more in it, so
+the margin is not small.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 import polars as pl
 
 from leadsman.errors import DesignError
-from leadsman.laws.learning_curve import LearningCurve
+from leadsman.laws.methods.learning_curve import LearningCurve
 
 POINTS = 24
 """A curve is averaged into this many points, evenly spaced in log tokens."""

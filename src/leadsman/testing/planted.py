@@ -10,7 +10,7 @@ import polars as pl
 from leadsman.laws.base import Floats, Law
 from leadsman.laws.fitting import log_curves
 from leadsman.laws.fitting.parametric import ParametricLaw
-from leadsman.laws.power_sum import PowerSumLaw
+from leadsman.laws.fitting.power_sum import PowerSumLaw
 
 
 def truth_at(law: Law, points: pl.DataFrame, theta: Mapping[str, float]) -> Floats:

@@ -16,18 +16,18 @@ import polars as pl
 
 from leadsman.errors import DesignError
 from leadsman.laws.base import FittedLaw, Floats, Law
-from leadsman.laws.broken_power import BrokenPower
-from leadsman.laws.chinchilla import Chinchilla
 from leadsman.laws.competition.run_table import RowChoice
-from leadsman.laws.data_constrained import DataConstrained
 from leadsman.laws.fitting.identify import FLAT
-from leadsman.laws.kaplan import Kaplan
-from leadsman.laws.mixture_of_experts import MixtureOfExperts, Routing
-from leadsman.laws.over_training import OverTraining
-from leadsman.laws.power import Power
-from leadsman.laws.power_sum import PowerSumLaw
-from leadsman.laws.shared_exponents import can_share
-from leadsman.laws.shifted_power import ShiftedPower
+from leadsman.laws.fitting.power_sum import PowerSumLaw
+from leadsman.laws.fitting.shared_exponents import can_share
+from leadsman.laws.methods.broken_power import BrokenPower
+from leadsman.laws.methods.chinchilla import Chinchilla
+from leadsman.laws.methods.data_constrained import DataConstrained
+from leadsman.laws.methods.kaplan import Kaplan
+from leadsman.laws.methods.mixture_of_experts import MixtureOfExperts, Routing
+from leadsman.laws.methods.over_training import OverTraining
+from leadsman.laws.methods.power import Power
+from leadsman.laws.methods.shifted_power import ShiftedPower
 from leadsman.laws.table import column
 from leadsman.registry import method
 
@@ -74,7 +74,7 @@ class Candidate:
     ) -> FittedLaw:
         """Fit on runs whose compute is ``compute``, shape (n,).
 
-        ``off_grid``: see :meth:`leadsman.laws.power_sum.PowerSumLaw.fit`.
+        ``off_grid``: see :meth:`leadsman.laws.fitting.power_sum.PowerSumLaw.fit`.
         """
         weights = self.row_weights(compute)
         if isinstance(self.law, PowerSumLaw):

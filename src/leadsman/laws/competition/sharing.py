@@ -13,8 +13,8 @@ from leadsman.errors import DesignError
 from leadsman.laws.base import FittedLaw
 from leadsman.laws.competition.candidates import Candidate
 from leadsman.laws.competition.run_table import RunTable
-from leadsman.laws.power_sum import PowerSumLaw
-from leadsman.laws.shared_exponents import Group, SharedFit
+from leadsman.laws.fitting.power_sum import PowerSumLaw
+from leadsman.laws.fitting.shared_exponents import Group, SharedFit
 
 
 class Sharing:

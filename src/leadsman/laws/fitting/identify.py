@@ -17,8 +17,8 @@ import numpy as np
 
 from leadsman.errors import DesignError
 from leadsman.laws.base import Floats
+from leadsman.laws.fitting.power_sum_form import PowerSumForm
 from leadsman.laws.fitting.variable_projection import PowerSum, gradient_at, robust_scale
-from leadsman.laws.power_sum_form import PowerSumForm
 
 FLAT = 0.02
 """Natural-log spread below which an input, or a direction of inputs, counts as constant."""

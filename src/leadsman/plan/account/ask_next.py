@@ -15,7 +15,7 @@ from leadsman.plan.decision.space import Floats, at_share
 from leadsman.plan.designed import Designed
 from leadsman.plan.project import Project
 from leadsman.plan.settings.axes import Axes
-from leadsman.plan.settings.runs import longer
+from leadsman.plan.settings.runs import longer, longest_departed
 from leadsman.plan.soundings import further_soundings
 from leadsman.runs import Recipe, Run
 
@@ -89,7 +89,7 @@ def _untried(
     """
     spread = belief.effect_sd
     missing = [each for each in found.axes.departures if each not in axes.departures]
-    departed = [each for each in done if axes.departed(each)]
+    departed = longest_departed(axes, done)
     if not missing or not spread or not departed:
         return []
     result = float(at_options.mean(axis=0).min())

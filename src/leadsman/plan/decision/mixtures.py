@@ -17,7 +17,7 @@ from sklearn.linear_model import BayesianRidge
 
 from leadsman.errors import DesignError, LeadsmanError
 from leadsman.laws.base import Law
-from leadsman.laws.regmix import RegMix
+from leadsman.laws.methods.regmix import RegMix
 from leadsman.laws.table import mixture_columns
 from leadsman.plan.decision.space import Floats
 from leadsman.registry import method

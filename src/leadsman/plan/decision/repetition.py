@@ -25,7 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from leadsman.laws.data_constrained import saturate
+from leadsman.laws.methods.data_constrained import saturate
 from leadsman.plan.decision.space import Floats, at_share
 
 Reads = Callable[[pl.DataFrame], tuple[Floats, Floats]]

@@ -3,18 +3,22 @@
 Each run has a twin on the ladder: the same mixture, shape, tokens and seed at the reference
 settings, so the two differ in one setting alone. The shape is the ladder's nearest to the first
 choice, and the length the longest of the ladder at which all departures together stay within their
-share of its compute.
+share of its compute. What is best for a learning rate or a batch moves with the length of a run: a
+branch about an eighth of the way down, which costs its decay alone, tells how.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from leadsman.plan.settings.axes import ADD, Axes, Departure
+from leadsman.plan.settings.axes import ADD, NUMBERS, Axes, Departure
 from leadsman.runs import Recipe
 from leadsman.train.ladder.job import trunk_tokens
+
+BRANCH = 1 / 8
+"""Length of the shorter run of a number, of that of the longer."""
 
 
 @dataclass(frozen=True)
@@ -22,14 +26,19 @@ class SettingRuns:
     """What will be tried.
 
     Attributes:
-        recipes: by departure.
-        twin: the run of the ladder that each is compared with.
+        recipes: by departure, the longest first.
+        twin: the run of the ladder that the longest are compared with.
         left_out: departures that the share of compute does not pay for.
     """
 
-    recipes: dict[Departure, Recipe]
+    recipes: dict[Departure, tuple[Recipe, ...]]
     twin: Recipe
     left_out: tuple[Departure, ...]
+
+    @property
+    def all(self) -> list[Recipe]:
+        """Every run."""
+        return [recipe for recipes in self.recipes.values() for recipe in recipes]
 
 
 def setting_runs(
@@ -44,27 +53,55 @@ def setting_runs(
         share: most compute, as a share of the ladder's.
         first: sources to try before all else (those with a price).
     """
-    name, params = chosen.mixture.name, chosen.shape.non_embedding_params
-    series = sorted(
-        (each for each in ladder if each.mixture.name == name),
-        key=lambda each: (abs(math.log(each.shape.non_embedding_params / params)), each.tokens),
-    )
-    series = [each for each in series if each.shape == series[0].shape]
+    series = _nearest_series(ladder, chosen)
     wanted = [each for each in axes.departures if _applies(each, axes, chosen)]
     wanted.sort(key=lambda each: each.axis.removeprefix(ADD) not in first)
     limit = share * compute_of(ladder)
-    paid = [each for each in series if len(wanted) * each.flops <= limit]
-    twin = paid[-1] if paid else series[0]
-    count = min(len(wanted), max(int(limit / twin.flops), len(first)))
-    recipes = {each: axes.moved(twin, {each.axis: each.value}) for each in wanted[:count]}
-    return SettingRuns(recipes, twin, tuple(wanted[count:]))
+    for length in range(len(series), 0, -1):
+        found = _at_length(axes, series[:length], wanted)
+        if compute_of(found.all) <= limit:
+            return found
+    count = len(wanted)
+    while count > len(first) and compute_of(found.all) > limit:
+        count -= 1
+        found = _at_length(axes, series[:1], wanted[:count])
+    return replace(found, left_out=tuple(wanted[count:]))
+
+
+def _nearest_series(ladder: Sequence[Recipe], chosen: Recipe) -> list[Recipe]:
+    """Runs of the mixture at the ladder's size nearest to a recipe, the shortest first."""
+    params = chosen.shape.non_embedding_params
+    series = sorted(
+        (each for each in ladder if each.mixture.name == chosen.mixture.name),
+        key=lambda each: (abs(math.log(each.shape.non_embedding_params / params)), each.tokens),
+    )
+    return [each for each in series if each.shape == series[0].shape]
+
+
+def _at_length(axes: Axes, series: Sequence[Recipe], wanted: Sequence[Departure]) -> SettingRuns:
+    """Departures at the longest length of a series, numbers at a shorter one too."""
+    twin = series[-1]
+    short = min(series, key=lambda each: abs(math.log(each.tokens / (BRANCH * twin.tokens))))
+    recipes = {}
+    for each in wanted:
+        twins = (twin, short) if each.axis in NUMBERS and short is not twin else (twin,)
+        recipes[each] = tuple(axes.moved(recipe, {each.axis: each.value}) for recipe in twins)
+    return SettingRuns(recipes, twin, ())
+
+
+def longest_departed(axes: Axes, done: Iterable[Recipe]) -> list[Recipe]:
+    """Of each setting that was tried, the longest run."""
+    longest: dict[str, Recipe] = {}
+    for recipe in done:
+        if axes.departed(recipe):
+            known = longest.get(recipe.trunk_id, recipe)
+            longest[recipe.trunk_id] = max(known, recipe, key=lambda each: each.tokens)
+    return list(longest.values())
 
 
 def longer(axes: Axes, done: Sequence[Recipe]) -> list[Recipe]:
     """Each setting run at twice its length: what could be asked next."""
-    known = {each.id for each in done}
-    doubled = [replace(each, tokens=2 * each.tokens) for each in done if axes.departed(each)]
-    return [each for each in doubled if each.id not in known]
+    return [replace(each, tokens=2 * each.tokens) for each in longest_departed(axes, done)]
 
 
 def compute_of(recipes: Sequence[Recipe]) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from leadsman.laws.fitting.parametric import ParametricLaw
-from leadsman.laws.power_sum import PowerSumLaw
+from leadsman.laws.fitting.power_sum import PowerSumLaw
 
 
 @dataclass(frozen=True)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from leadsman.laws.algorithmic_progress import AlgorithmicProgress
-from leadsman.laws.densing import Densing
-from leadsman.laws.exponential_mixing import ExponentialMixing
-from leadsman.laws.kaplan_batch import KaplanBatch
-from leadsman.laws.knowledge_capacity import KnowledgeCapacity
-from leadsman.laws.learning_curve import LearningCurve
-from leadsman.laws.loss_to_loss import LossToLoss
-from leadsman.laws.power_lr import PowerLR
-from leadsman.laws.rectified import Rectified
-from leadsman.laws.step_law import StepLaw
+from leadsman.laws.methods.algorithmic_progress import AlgorithmicProgress
+from leadsman.laws.methods.densing import Densing
+from leadsman.laws.methods.exponential_mixing import ExponentialMixing
+from leadsman.laws.methods.kaplan_batch import KaplanBatch
+from leadsman.laws.methods.knowledge_capacity import KnowledgeCapacity
+from leadsman.laws.methods.learning_curve import LearningCurve
+from leadsman.laws.methods.loss_to_loss import LossToLoss
+from leadsman.laws.methods.power_lr import PowerLR
+from leadsman.laws.methods.rectified import Rectified
+from leadsman.laws.methods.step_law import StepLaw
 from leadsman.testing.planted_cases.case import Case, cross, dirichlet, powers
 
 EQUATIONS = [

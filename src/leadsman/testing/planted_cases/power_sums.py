@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import polars as pl
 
-from leadsman.laws.average_params import AverageParams
-from leadsman.laws.broken_power import BrokenPower
-from leadsman.laws.chinchilla import Chinchilla
-from leadsman.laws.data_constrained import DataConstrained
-from leadsman.laws.finetune_power import FinetuneJoint, FinetunePower
-from leadsman.laws.kaplan import Kaplan
-from leadsman.laws.mixture_of_experts import MixtureOfExperts, Routing
-from leadsman.laws.over_training import OverTraining
-from leadsman.laws.overtraining_harm import OvertrainingHarm
-from leadsman.laws.power import Power
-from leadsman.laws.shifted_power import ShiftedPower
-from leadsman.laws.width_depth import WidthDepth
+from leadsman.laws.methods.average_params import AverageParams
+from leadsman.laws.methods.broken_power import BrokenPower
+from leadsman.laws.methods.chinchilla import Chinchilla
+from leadsman.laws.methods.data_constrained import DataConstrained
+from leadsman.laws.methods.finetune_power import FinetuneJoint, FinetunePower
+from leadsman.laws.methods.kaplan import Kaplan
+from leadsman.laws.methods.mixture_of_experts import MixtureOfExperts, Routing
+from leadsman.laws.methods.over_training import OverTraining
+from leadsman.laws.methods.overtraining_harm import OvertrainingHarm
+from leadsman.laws.methods.power import Power
+from leadsman.laws.methods.shifted_power import ShiftedPower
+from leadsman.laws.methods.width_depth import WidthDepth
 from leadsman.testing.planted_cases.case import Case, cross, powers
 
 POWER_SUMS = [

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from leadsman.laws.compute_gain import ComputeGain
-from leadsman.laws.compute_sigmoid import ComputeSigmoid
-from leadsman.laws.density import Density
-from leadsman.laws.fact_frequency import FactFrequency
-from leadsman.laws.loss_threshold import LossThreshold
-from leadsman.laws.loss_to_error import LossToError
-from leadsman.laws.loss_to_score import LossToScore
-from leadsman.laws.pass_until import PassUntil
+from leadsman.laws.methods.compute_gain import ComputeGain
+from leadsman.laws.methods.compute_sigmoid import ComputeSigmoid
+from leadsman.laws.methods.density import Density
+from leadsman.laws.methods.fact_frequency import FactFrequency
+from leadsman.laws.methods.loss_threshold import LossThreshold
+from leadsman.laws.methods.loss_to_error import LossToError
+from leadsman.laws.methods.loss_to_score import LossToScore
+from leadsman.laws.methods.pass_until import PassUntil
 from leadsman.testing.planted_cases.case import Case, cross, powers
 
 SCORES = [

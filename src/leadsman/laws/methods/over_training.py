@@ -15,8 +15,8 @@ import numpy as np
 import polars as pl
 
 from leadsman.laws.base import Floats
-from leadsman.laws.power_sum import PowerSumLaw
-from leadsman.laws.power_sum_form import Exponent, ShapeValues
+from leadsman.laws.fitting.power_sum import PowerSumLaw
+from leadsman.laws.fitting.power_sum_form import Exponent, ShapeValues
 from leadsman.laws.table import column, columns
 from leadsman.methods import Paper
 

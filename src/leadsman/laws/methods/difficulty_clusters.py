@@ -19,9 +19,9 @@ from sklearn.metrics import silhouette_score
 
 from leadsman.errors import DesignError, InputError, MethodError
 from leadsman.laws.base import FittedLaw, Floats, Law
-from leadsman.laws.compute_sigmoid import ComputeSigmoid
 from leadsman.laws.fitting.fitted_parametric import FittedParametric
 from leadsman.laws.fitting.parametric import logit, score_column, sigmoid
+from leadsman.laws.methods.compute_sigmoid import ComputeSigmoid
 from leadsman.laws.table import column
 from leadsman.methods import Paper
 

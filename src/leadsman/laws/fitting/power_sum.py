@@ -20,11 +20,11 @@ import polars as pl
 
 from leadsman.errors import DesignError, MethodError
 from leadsman.laws.base import Floats
-from leadsman.laws.fitted_power_sum import FittedPowerSum, ShapeFit
 from leadsman.laws.fitting import Optimum, PowerSum, fit, polish
+from leadsman.laws.fitting.fitted_power_sum import FittedPowerSum, ShapeFit
 from leadsman.laws.fitting.identify import check_design
+from leadsman.laws.fitting.power_sum_form import Exponent, PowerSumForm
 from leadsman.laws.fitting.shapes import ShapeAxes, ShapedCurves, between
-from leadsman.laws.power_sum_form import Exponent, PowerSumForm
 from leadsman.laws.table import column
 
 AMPLITUDE_RANGE = 25.0

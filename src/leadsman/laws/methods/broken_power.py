@@ -14,8 +14,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from leadsman.laws.base import Floats
-from leadsman.laws.power_sum import PowerSumLaw
-from leadsman.laws.power_sum_form import Exponent, Shape, ShapeValues
+from leadsman.laws.fitting.power_sum import PowerSumLaw
+from leadsman.laws.fitting.power_sum_form import Exponent, Shape, ShapeValues
 from leadsman.methods import Paper
 
 
@@ -24,7 +24,7 @@ class BrokenPower(PowerSumLaw):
 
     Args:
         x: the input column.
-        delta, priors, bounds: as in :class:`~leadsman.laws.power_sum.PowerSumLaw`.
+        delta, priors, bounds: as in :class:`~leadsman.laws.fitting.power_sum.PowerSumLaw`.
     """
 
     name = "broken-power"

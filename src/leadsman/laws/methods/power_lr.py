@@ -23,7 +23,7 @@ from leadsman.methods import Paper
 class PowerLR(ParametricLaw):
     """Best learning rate: proportional to the batch, a power of the training tokens.
 
-    Fit it on optima with ``y="lr"`` (see :func:`leadsman.laws.step_law.optima`).
+    Fit it on optima with ``y="lr"`` (see :func:`leadsman.laws.methods.step_law.optima`).
 
     Args:
         delta: Huber's delta on log residuals; ``None`` adapts it to their scale.

@@ -15,8 +15,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from leadsman.laws.base import FittedLaw, Floats
-from leadsman.laws.power_sum import PowerSumLaw
-from leadsman.laws.power_sum_form import Exponent, ShapeValues
+from leadsman.laws.fitting.power_sum import PowerSumLaw
+from leadsman.laws.fitting.power_sum_form import Exponent, ShapeValues
 from leadsman.methods import Paper
 
 
@@ -26,7 +26,7 @@ class OvertrainingHarm(PowerSumLaw):
     Args:
         delta: Huber's delta on log residuals; wider than other laws' as the runs are few, and a
             narrow one follows as many of them as there are parameters.
-        priors, bounds: as in :class:`~leadsman.laws.power_sum.PowerSumLaw`.
+        priors, bounds: as in :class:`~leadsman.laws.fitting.power_sum.PowerSumLaw`.
 
     Columns: ``tokens`` (pre-training). The runs share one model and one fine-tuning recipe.
 

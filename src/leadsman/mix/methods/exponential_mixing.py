@@ -1,6 +1,6 @@
 """The optimum of the exponential mixing law: fill with the best source, then the next.
 
-    L(r) = c + exp(sum_j t_j r_j)         (:class:`leadsman.laws.exponential_mixing`)
+    L(r) = c + exp(sum_j t_j r_j)         (:class:`leadsman.laws.methods.exponential_mixing`)
 
 Ye et al., "Data Mixing Laws" (2024). On one target L falls with the linear sum, so the best
 mixture is as much as there is of the source with the lowest t, then of the next: the law itself
@@ -13,10 +13,10 @@ from __future__ import annotations
 import numpy as np
 
 from leadsman.errors import MethodError
-from leadsman.laws.exponential_mixing import ExponentialMixing as ExponentialMixingLaw
+from leadsman.laws.methods.exponential_mixing import ExponentialMixing as ExponentialMixingLaw
 from leadsman.methods import Paper
-from leadsman.mix._runs import cheap_runs, predicted, random_mixtures
 from leadsman.mix.base import Mixer
+from leadsman.mix.methods._runs import cheap_runs, predicted, random_mixtures
 from leadsman.mix.problem import MixingProblem
 from leadsman.runs import Mixture
 

@@ -6,7 +6,8 @@ Runs of one task under different methods (adapters, learning rates, ranks) share
 translates into a final score, whatever their own curve's form. So the first evaluations of a run
 are features, and finished runs of *other* methods teach the regression: a Gaussian process with a
 linear trend, whose width and noise are chosen by leaving out one method at a time. A baseline of
-ours, not a paper's; compare :mod:`leadsman.laws.learning_curve`, which extrapolates one curve.
+ours, not a paper's; compare :mod:`leadsman.laws.methods.learning_curve`, which extrapolates one
+curve.
 """
 
 from __future__ import annotations

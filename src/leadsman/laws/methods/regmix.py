@@ -15,7 +15,7 @@ import polars as pl
 
 from leadsman.errors import DesignError, MethodError
 from leadsman.laws.base import FittedLaw, Floats, Law
-from leadsman.laws.exponential_mixing import mixture
+from leadsman.laws.methods.exponential_mixing import mixture
 from leadsman.laws.table import column, mixture_columns
 from leadsman.methods import Paper
 

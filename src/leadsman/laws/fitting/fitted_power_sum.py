@@ -14,8 +14,8 @@ from leadsman.laws.fitting import Optimum, PowerSum, log_curves, refit, robust_s
 from leadsman.laws.fitting.draws import draw_power_sum
 from leadsman.laws.fitting.identify import describe_weakness
 from leadsman.laws.fitting.posterior import choose
+from leadsman.laws.fitting.power_sum_form import PowerSumForm
 from leadsman.laws.fitting.shapes import ShapeAxes
-from leadsman.laws.power_sum_form import PowerSumForm
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from leadsman.laws.base import Floats
-from leadsman.laws.power_sum import PowerSumLaw
-from leadsman.laws.power_sum_form import Exponent, ShapeValues
+from leadsman.laws.fitting.power_sum import PowerSumLaw
+from leadsman.laws.fitting.power_sum_form import Exponent, ShapeValues
 from leadsman.methods import Paper
 
 
@@ -24,7 +24,7 @@ class Power(PowerSumLaw):
     Args:
         x: the input column.
         offset: whether there is an irreducible part E.
-        delta, priors, bounds: as in :class:`~leadsman.laws.power_sum.PowerSumLaw`.
+        delta, priors, bounds: as in :class:`~leadsman.laws.fitting.power_sum.PowerSumLaw`.
 
     >>> import polars as pl
     >>> runs = pl.DataFrame({"tokens": [1e8, 1e9, 1e10, 1e11], "loss": [5.0, 3.5, 2.75, 2.375]})

@@ -15,8 +15,8 @@ import numpy as np
 import polars as pl
 
 from leadsman.laws.base import Floats
-from leadsman.laws.power_sum import PowerSumLaw
-from leadsman.laws.power_sum_form import Exponent, ShapeValues
+from leadsman.laws.fitting.power_sum import PowerSumLaw
+from leadsman.laws.fitting.power_sum_form import Exponent, ShapeValues
 from leadsman.laws.table import column
 from leadsman.methods import Paper
 
@@ -64,7 +64,7 @@ class Routing(PowerSumLaw):
 
     Args:
         saturation: number of experts beyond which more give nothing.
-        delta, priors, bounds: as in :class:`~leadsman.laws.power_sum.PowerSumLaw`.
+        delta, priors, bounds: as in :class:`~leadsman.laws.fitting.power_sum.PowerSumLaw`.
     """
 
     name = "routing"

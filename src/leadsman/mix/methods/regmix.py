@@ -1,7 +1,7 @@
 """RegMix: many cheap runs, a regression of their loss on the mixture, and the best it foresees.
 
 1. Train a cheap model on each of ``runs`` random mixtures; its loss on the target is the answer.
-2. Fit boosted trees (:class:`leadsman.laws.regmix.RegMix`) to them.
+2. Fit boosted trees (:class:`leadsman.laws.methods.regmix.RegMix`) to them.
 3. Foresee many more mixtures; the mean of the best ``best`` of them is the mixture.
 
 Liu et al., "RegMix: Data Mixture as Regression for Language Model Pre-training" (2025, catalogue
@@ -11,11 +11,11 @@ Liu et al., "RegMix: Data Mixture as Regression for Language Model Pre-training"
 from __future__ import annotations
 
 from leadsman.errors import MethodError
-from leadsman.laws.regmix import MINIMUM_RUNS
-from leadsman.laws.regmix import RegMix as RegMixLaw
+from leadsman.laws.methods.regmix import MINIMUM_RUNS
+from leadsman.laws.methods.regmix import RegMix as RegMixLaw
 from leadsman.methods import Paper
-from leadsman.mix._runs import cheap_runs, predicted, random_mixtures
 from leadsman.mix.base import Mixer
+from leadsman.mix.methods._runs import cheap_runs, predicted, random_mixtures
 from leadsman.mix.problem import MixingProblem
 from leadsman.runs import Mixture
 

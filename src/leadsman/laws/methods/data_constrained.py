@@ -18,8 +18,8 @@ import numpy as np
 
 from leadsman.errors import MethodError
 from leadsman.laws.base import Floats
-from leadsman.laws.power_sum import PowerSumLaw
-from leadsman.laws.power_sum_form import Exponent, Shape, ShapeValues
+from leadsman.laws.fitting.power_sum import PowerSumLaw
+from leadsman.laws.fitting.power_sum_form import Exponent, Shape, ShapeValues
 from leadsman.methods import Paper
 
 
@@ -28,7 +28,7 @@ class DataConstrained(PowerSumLaw):
 
     Args:
         ratio: tokens per parameter that unique data warrant.
-        delta, priors, bounds: as in :class:`~leadsman.laws.power_sum.PowerSumLaw`.
+        delta, priors, bounds: as in :class:`~leadsman.laws.fitting.power_sum.PowerSumLaw`.
     """
 
     name = "data-constrained"

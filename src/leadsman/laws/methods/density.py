@@ -5,7 +5,7 @@
 
 Xiao et al., "Densing Law of LLMs" (2024, catalogue 159): reference models of one recipe give loss
 as a power of size and score as a sigmoid of loss, here as one curve; its inverse turns a score
-into a number of parameters. :mod:`leadsman.laws.densing` follows density over time.
+into a number of parameters. :mod:`leadsman.laws.methods.densing` follows density over time.
 """
 
 from __future__ import annotations

@@ -15,8 +15,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from leadsman.laws.base import Floats
-from leadsman.laws.power_sum import PowerSumLaw
-from leadsman.laws.power_sum_form import Exponent, ShapeValues
+from leadsman.laws.fitting.power_sum import PowerSumLaw
+from leadsman.laws.fitting.power_sum_form import Exponent, ShapeValues
 from leadsman.methods import Paper
 
 
