@@ -5,12 +5,9 @@
 Models of 48 and 72 channels (154k and 272k parameters, 56k and 125k without embeddings) are
 trained on books and on source code, on text sets of TOKENS / 2^k tokens, k = 0..4, up to TOKENS in
 total; branches end at every halving above one pass. The fresh set (k = 0) gives the loss against
-fresh tokens; where a repeated run's loss lies on that curve says what its tokens were worth. The
-decay constant R* of each run is that of ``worth = U + U R* (1 - exp(-(passes - 1) / R*))``.
-
-``inside`` says how many of them lie within the 80 % interval of the prior that a plan starts from
-(:mod:`leadsman.plan.decision.repetition`): a check, the prior is learned elsewhere
-(benchmarks/plan/repetition_prior.py). Stopped and started again, it goes on where it was.
+fresh tokens; where a repeated run's loss lies on that curve says what its tokens were worth. ``R``
+is the decay constant of ``worth = 1 + R (1 - exp(-(passes - 1) / R))``. Stopped and started again,
+it goes on where it was. What is learned from it: benchmarks/plan/repetition_prior.py.
 """
 
 from __future__ import annotations
@@ -20,7 +17,6 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -118,34 +114,12 @@ def rows_of(ledger: str, sizes: dict[str, int]) -> pl.DataFrame:
     return pl.DataFrame(rows)
 
 
-def summary(rows: pl.DataFrame) -> dict[str, Any]:
-    """Every repeated run, and how the prior fares on those that tell R*."""
-    from leadsman.plan.decision.repetition import PRIOR
-
-    groups = rows.partition_by("text", "params")
-    found = pl.concat([worth_of(group) for group in groups])
-    told = found.filter(pl.col("R").is_finite() & (pl.col("passes") >= 3.5))
-    z = PRIOR.deviation(told["R"].to_numpy(), (told["unique_tokens"] / told["params"]).to_numpy())
-    return {
-        "fresh": rows.filter(pl.col("halving") == 0).drop("halving").to_dicts(),
-        "repeated": found.drop("halving").to_dicts(),
-        "prior": {
-            "runs": len(told),
-            "inside_80": int((np.abs(z) < 1.2816).sum()),
-            "inside_95": int((np.abs(z) < 1.96).sum()),
-            "mean_deviation": float(z.mean()),
-            "sd_deviation": float(z.std()),
-        },
-    }
-
-
 def main() -> None:
     """Train what is missing, write one JSON."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--out", default="/tmp/leadsman-repetition")
-    parser.add_argument("--train-only", action="store_true")
     options = parser.parse_args()
     out = Path(options.out)
     sizes: dict[str, int] = {}
@@ -164,12 +138,16 @@ def main() -> None:
         )
         runs = train_ladder(jobs, LocalEngine(1))
         print(name, len(runs), "runs", file=sys.stderr, flush=True)
-    if options.train_only:
-        return
-    result = machine("leadsman", "torch", "numpy") | {"seed": SEED, "tokens": TOKENS}
-    result |= summary(rows_of(str(out / "ledger"), sizes))
+    rows = rows_of(str(out / "ledger"), sizes)
+    again = pl.concat([worth_of(group) for group in rows.partition_by("text", "params")])
+    result = machine("leadsman", "torch", "numpy") | {
+        "seed": SEED,
+        "tokens": TOKENS,
+        "fresh": rows.filter(pl.col("halving") == 0).drop("halving").to_dicts(),
+        "repeated": again.drop("halving").to_dicts(),
+    }
     RESULT.write_text(json.dumps(result, indent=1) + "\n")
-    print(json.dumps(result["prior"], indent=1))
+    print(again)
 
 
 if __name__ == "__main__":

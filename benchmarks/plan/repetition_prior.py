@@ -1,29 +1,38 @@
-"""How fast repeated text loses its worth: the prior of a plan, learned from published runs.
+"""How fast repeated text loses its worth: the prior of a plan, learned from runs on repeated text.
 
     LEADSMAN_DATASETS=DIR python -m benchmarks.plan.repetition_prior
 
-Learned on the runs of Muennighoff et al. 2023 on C4 (`colpret/datablations_contour_losses.csv`,
-7M to 8.7B parameters, 100M to 178B unique tokens): every pair of a run that read its text up to 30
-times and a run of the same size and length on fresh text. Chinchilla's law, fitted on the fresh
-runs, turns the difference of their losses into fresh tokens. log R* is normal around a line in the
-log of unique tokens a parameter; centre, slope and spread, and the scale of the noise of a
-difference (Student's t, four degrees of freedom), maximise the likelihood, R* integrated out.
+Learned on two populations of runs, which count alike:
 
-Checked on their runs on OSCAR, which it has not seen: for each pair, the decay that its loss shows
-in standard deviations of the prior. The same is asked of pairs read 31 to 60 times, where losses
-rise again and the form can only say that nothing more is gained.
+published   Muennighoff et al. 2023 on C4 (`colpret/datablations_contour_losses.csv`, 83M to 8.7B
+            parameters, trained with dropout): every pair of a run that read its text 1.5 to 30
+            times and one of the same size and length on fresh text. Chinchilla's law, fitted on the
+            fresh runs, says what loss other amounts of fresh text give.
+ours        small models of Leadsman on books (results/repetition.json of
+            benchmarks/plan/repetition.py); fresh runs of the same size and text say it directly.
+
+log R* is normal around a line in the log of unique tokens a parameter; centre, slope, spread, and
+the scale of the noise of a log difference of losses (Student's t, four degrees of freedom) maximise
+the mean likelihood of a pair of each population, R* integrated out.
+
+Checked on what it has not seen: the published runs on OSCAR, small models on source code, and
+C4 text that is read 31 to 60 times, where losses rise again and the form can only say that nothing
+more is gained. ``published_alone`` is what the published runs say alone, checked on ours.
 """
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, astuple
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 from benchmarks.machine import machine
+from scipy.interpolate import PchipInterpolator
 from scipy.optimize import brentq, minimize
 from scipy.stats import norm, t
 
@@ -37,6 +46,10 @@ LEAST_PASSES = 1.5
 FREEDOM = 4
 WORLDS = np.linspace(-4, 4, 161)
 GRID = np.linspace(np.log(0.02), np.log(1e4), 400)
+Gaps = Callable[[pl.DataFrame, Floats], Floats]
+"""Of n pairs: log loss of tokens worth so many passes over that of as many fresh ones, (n, k)."""
+
+MEASURED = Path(__file__).parent / "results/repetition.json"
 RESULT = Path(__file__).parent / "results/repetition_prior.json"
 
 
@@ -89,43 +102,88 @@ def pairs_of(runs: pl.DataFrame, least: float, most: float) -> pl.DataFrame:
     )
 
 
-def gaps(law: FittedLaw, pairs: pl.DataFrame, worth: Floats) -> Floats:
-    """Log loss of tokens worth so many passes over that of as many fresh ones, shape (n, k)."""
-    shape = worth.shape
-    plain = {
-        "params": np.repeat(pairs["params"].to_numpy(), shape[1]),
-        "tokens": (worth * (pairs["tokens"] / pairs["passes"]).to_numpy()[:, None]).ravel(),
-    }
-    logs = np.log(law.curve(pl.DataFrame(plain))).reshape(shape)
-    return np.asarray(logs - np.log(law.curve(pairs))[:, None])
+def small(text: str) -> tuple[pl.DataFrame, dict[float, PchipInterpolator]]:
+    """Pairs of our runs on one text, and by size the log loss over the log of fresh tokens."""
+    found = json.loads(MEASURED.read_text())
+    fresh, again = (pl.DataFrame(found[key]) for key in ("fresh", "repeated"))
+    curves = {}
+    for params, part in fresh.filter(pl.col("text") == text).sort("tokens").group_by("params"):
+        curves[float(params[0])] = PchipInterpolator(np.log(part["tokens"]), np.log(part["loss"]))
+    pairs = again.filter((pl.col("text") == text) & (pl.col("passes") >= LEAST_PASSES))
+    gap = [
+        np.log(run["loss"]) - float(curves[run["params"]](np.log(run["tokens"])))
+        for run in pairs.iter_rows(named=True)
+    ]
+    return pairs.with_columns(
+        pl.col("params", "tokens").cast(pl.Float64),
+        gap=pl.Series(gap),
+        ratio=pl.col("unique_tokens") / pl.col("params"),
+    ), curves
 
 
-def learn(law: FittedLaw, pairs: pl.DataFrame) -> tuple[DecayPrior, float]:
+def by_law(law: FittedLaw) -> Gaps:
+    """Gaps by a law of fresh runs."""
+
+    def gaps(pairs: pl.DataFrame, worth: Floats) -> Floats:
+        plain = {
+            "params": np.repeat(pairs["params"].to_numpy(), worth.shape[1]),
+            "tokens": (worth * (pairs["tokens"] / pairs["passes"]).to_numpy()[:, None]).ravel(),
+        }
+        logs = np.log(law.curve(pl.DataFrame(plain))).reshape(worth.shape)
+        return np.asarray(logs - np.log(law.curve(pairs))[:, None])
+
+    return gaps
+
+
+def by_curves(curves: dict[float, PchipInterpolator]) -> Gaps:
+    """Gaps by the fresh runs of the same size and text."""
+
+    def gaps(pairs: pl.DataFrame, worth: Floats) -> Floats:
+        tokens = np.log(pairs["tokens"].to_numpy())
+        unique = tokens - np.log(pairs["passes"].to_numpy())
+        return np.stack(
+            [
+                curves[params](unique[k] + np.log(worth[k])) - curves[params](tokens[k])
+                for k, params in enumerate(pairs["params"].to_list())
+            ]
+        )
+
+    return gaps
+
+
+def learn(populations: Sequence[tuple[pl.DataFrame, Gaps]]) -> tuple[DecayPrior, float]:
     """The prior, and the scale of the noise of a log difference of losses."""
-    passes = pairs["passes"].to_numpy()[:, None]
-    table = gaps(law, pairs, saturate(np.ones_like(passes), passes, np.exp(GRID)))
-    place = np.log(pairs["ratio"].to_numpy() / RATIO)
-    shown, weights = pairs["gap"].to_numpy()[:, None], norm.pdf(WORLDS) / norm.pdf(WORLDS).sum()
+    asked = []
+    for pairs, gaps in populations:
+        passes = pairs["passes"].to_numpy()[:, None]
+        table = gaps(pairs, saturate(np.ones_like(passes), passes, np.exp(GRID)))
+        place = np.log(pairs["ratio"].to_numpy() / RATIO)
+        asked.append((place, table, pairs["gap"].to_numpy()[:, None]))
+    weights = norm.pdf(WORLDS) / norm.pdf(WORLDS).sum()
 
-    def surprise(asked: Floats) -> float:
-        centre, slope, spread, noise = asked[0], asked[1], np.exp(asked[2]), np.exp(asked[3])
-        logs = (centre + slope * place)[:, None] + spread * WORLDS
-        told = np.stack([np.interp(own, GRID, row) for own, row in zip(logs, table)])
-        return -float(np.log(t.pdf((shown - told) / noise, FREEDOM) @ weights / noise).sum())
+    def surprise(x: Floats) -> float:
+        centre, slope, spread, noise = x[0], x[1], np.exp(x[2]), np.exp(x[3])
+        total = 0.0
+        for place, table, shown in asked:
+            logs = (centre + slope * place)[:, None] + spread * WORLDS
+            told = np.stack([np.interp(own, GRID, row) for own, row in zip(logs, table)])
+            likelihood = t.pdf((shown - told) / noise, FREEDOM) @ weights / noise
+            total -= float(np.log(likelihood).mean())
+        return total
 
     start = np.array([3.0, 0.3, 0.0, np.log(0.004)])
-    options = {"maxiter": 4000, "xatol": 1e-4, "fatol": 1e-5}
+    options = {"maxiter": 4000, "xatol": 1e-4, "fatol": 1e-7}
     found = minimize(surprise, start, method="Nelder-Mead", options=options)
     centre, slope, spread, noise = found.x
     return DecayPrior(float(centre), float(slope), float(np.exp(spread))), float(np.exp(noise))
 
 
-def check(law: FittedLaw, pairs: pl.DataFrame, prior: DecayPrior, noise: float) -> dict[str, Any]:
+def check(pairs: pl.DataFrame, gaps: Gaps, prior: DecayPrior, noise: float) -> dict[str, Any]:
     """How many gaps lie within the prior's intervals, the noise of a difference included."""
     rng = np.random.default_rng(0)
     passes = pairs["passes"].to_numpy()[:, None]
     constant = prior.constant(pairs["ratio"].to_numpy()[:, None], rng.standard_normal(4000))
-    told = gaps(law, pairs, saturate(np.ones_like(passes), passes, constant))
+    told = gaps(pairs, saturate(np.ones_like(passes), passes, constant))
     told = told + noise * rng.standard_t(FREEDOM, told.shape)
     rank = (told < pairs["gap"].to_numpy()[:, None]).mean(axis=1)
     return {
@@ -137,31 +195,44 @@ def check(law: FittedLaw, pairs: pl.DataFrame, prior: DecayPrior, noise: float) 
     }
 
 
+def plain(prior: DecayPrior, noise: float) -> dict[str, float]:
+    """Constants, and the quantiles of R* at 20 unique tokens a parameter."""
+    ends = prior.constant(np.full(3, RATIO), np.array([-1.2816, 0.0, 1.2816]))
+    return asdict(prior) | {"noise": noise} | dict(zip(("q10", "median", "q90"), ends.tolist()))
+
+
 def main() -> None:
     """Learn, check, write one JSON."""
     runs, other = c4(), oscar()
-    law = Chinchilla().fit(runs.filter((pl.col("passes") == 1) & (pl.col("loss") < 4.5)))
+    fresh = runs.filter((pl.col("passes") == 1) & (pl.col("loss") < 4.5))
+    published = by_law(Chinchilla().fit(fresh))
     pairs = pairs_of(runs, LEAST_PASSES, MOST_PASSES)
-    prior, noise = learn(law, pairs)
+    books, curves = small("books")
+    code, code_curves = small("code")
+    ours = by_curves(curves)
+    prior, noise = learn([(pairs, published), (books, ours)])
+    alone, alone_noise = learn([(pairs, published)])
     # The slope of OSCAR's loss in tokens is taken from C4: its fresh runs are three.
     unseen = pairs_of(other, LEAST_PASSES, MOST_PASSES)
-    sizes = pairs["params"].unique().sort().to_list()
-    halves = {"up to 1B": pl.col("params") < 1e9, "above 1B": pl.col("params") >= 1e9}
+    far = pairs_of(runs, MOST_PASSES, FAR_PASSES)
     result = machine("leadsman", "numpy", "scipy") | {
-        "prior": {"centre": prior.centre, "slope": prior.slope, "spread": prior.spread},
-        "constant_at_20_tokens_a_parameter": float(np.exp(prior.centre)),
-        "noise": noise,
-        "sizes": len(sizes),
-        "c4": check(law, pairs, prior, noise),
-        "by_size": {name: check(law, pairs.filter(rows), prior, noise)
-                    for name, rows in halves.items()},
-        "oscar": check(law, unseen, prior, noise),
-        "c4_31_to_60_passes": check(law, pairs_of(runs, MOST_PASSES, FAR_PASSES), prior, noise),
-    }  # fmt: skip
-    result["as_in_the_code"] = bool(
-        np.allclose([PRIOR.centre, PRIOR.slope, PRIOR.spread], list(result["prior"].values()),
-                    atol=0.005)
-    )  # fmt: skip
+        "prior": plain(prior, noise),
+        "seen": {
+            "c4": check(pairs, published, prior, noise),
+            "small models, books": check(books, ours, prior, noise),
+        },
+        "unseen": {
+            "oscar": check(unseen, published, prior, noise),
+            "small models, code": check(code, by_curves(code_curves), prior, noise),
+            "c4, 31 to 60 passes": check(far, published, prior, noise),
+        },
+        "published_alone": plain(alone, alone_noise)
+        | {
+            "small models, books": check(books, ours, alone, alone_noise),
+            "small models, code": check(code, by_curves(code_curves), alone, alone_noise),
+        },
+        "as_in_the_code": bool(np.allclose(astuple(PRIOR), astuple(prior), atol=0.005)),
+    }
     RESULT.write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps(result, indent=1))
 

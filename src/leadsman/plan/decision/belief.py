@@ -10,32 +10,41 @@ a quadratic whose coefficients are learned from the runs with their uncertainty
 
 Where text repeats (:mod:`leadsman.plan.decision.repetition`), each world has its own decay, and the
 laws are asked for the tokens that those of a point are worth in it. If the runs themselves repeated
-text, what they say depends on the decay: laws and effects are then fitted once in each of
-``STRATA`` equally likely parts of its prior, and a part has as many worlds as its fit makes likely.
+text, they tell of the decay: how likely one is follows from its prior and from how Chinchilla's
+law and the effects of settings explain the runs with it. What else the runs say depends on it, so
+laws and effects are then fitted once in each of ``STRATA`` equally likely ranges of decay.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
-from scipy.special import ndtri
 
 from leadsman.laws import Forecast, forecast_runs
 from leadsman.plan.decision.repetition import Repetition
-from leadsman.plan.decision.runs_fit import LEAST_NOISE, RunsFit
+from leadsman.plan.decision.runs_fit import RunsFit, adjust
 from leadsman.plan.decision.space import Floats, Space, Worlds, at_share
 
 STRATA = 3
 TOLD = 0.98
-"""Worth of a token of the runs, in a world of fast decay, below which they tell of the decay."""
+"""Worth of a token of the runs, in a world of fast decay, below which they tell of the decay; and
+least over greatest worth, over decays, above which one fit serves them all."""
 FAST = -1.28
+GRID = np.linspace(-5.0, 5.0, 41)
+"""Decays that the runs are asked about, in standard deviations of the prior."""
+
+NODES, WIDE_NODES, WIDE = 3, 5, 1.5
+"""Worths at which laws are asked; more where the log of greatest over least is above ``WIDE``."""
+
+Places = npt.NDArray[np.int64]
 
 Ask = Callable[[RunsFit, Worlds, float], Floats]
-"""An answer of one fit in worlds of its own, given the middle of its part of the prior."""
+"""An answer of one fit in worlds of its own, given the middle of its range of decays."""
 
 
 class Belief(Protocol):
@@ -85,24 +94,16 @@ class BeliefOfRuns:
     ) -> None:
         self.y, self.worlds, self.group = y, worlds, group
         self.repetition = repetition
-        middles = _middles(runs, repetition)
-        self._middles = middles
-        self._fits = [
-            RunsFit(
-                runs if repetition is None else repetition.of_runs().effective(runs, middle),
-                runs,
-                space,
-                y=y,
-                group=group,
-                worlds=worlds,
-                seed=seed,
-            )
-            for middle in middles
-        ]
-        chances = _chances(self._fits)
-        self.decay, self._stratum = _decays(chances, worlds, seed)
+        told = repetition is not None and repetition.of_runs().worth(runs, FAST).min() < TOLD
+        self.decay, self._stratum, self._middles = self._decays(runs, space, seed, told=told)
         self._ends = float(self.decay.min()), float(self.decay.max())
-        likely = self._fits[int(np.argmax(chances))]
+        self._fits = [
+            RunsFit(self._fresh(runs, middle), runs, space, y=y, group=group, worlds=worlds,
+                    seed=seed)
+            for middle in self._middles
+        ]  # fmt: skip
+        self._likely = len(self._fits) // 2
+        likely = self._fits[self._likely]
         self.noise, self.fixed = likely.noise, likely.effect.constant
         self.law, self.warnings = likely.law, likely.warnings
         self.effect_sd = likely.effect.prior_sd
@@ -125,29 +126,87 @@ class BeliefOfRuns:
             draws: from the predictive distribution, at most ``worlds``.
             seed: of the draws.
         """
-        made: list[Forecast] = []
+        likely = self._likely
+        middle = self._middles[likely]
+        asked = points
+        if self.repetition is not None:
+            asked = self.repetition.effective(points, middle)
+        found = forecast_runs(
+            self._fits[likely].adjusted, asked, y=self.y, group=self.group, draws=draws, seed=seed
+        )
 
-        def drawn(fit: RunsFit, own: Worlds, middle: float) -> Floats:
-            asked, moved = points, fit.effect.draws(points, own)
-            if self.repetition is not None:
-                asked = self.repetition.effective(points, middle)
-                decay = self.decay[own]
-                moved += self._at(fit, points, own, decay)
-                moved -= self._at(fit, points, own, np.full(len(decay), middle))
-            found = forecast_runs(
-                fit.adjusted, asked, y=self.y, group=self.group, draws=draws, seed=seed
-            )
-            made.append(found)
-            return np.asarray(found.draws[own] * np.exp(moved))
+        def moved(fit: RunsFit, own: Worlds, centre: float) -> Floats:
+            effect = fit.effect.draws(points, own)
+            if self.repetition is None:
+                return effect
+            effect += self._at(fit, points, own, self.decay[own])
+            effect -= self._at(fit, points, own, np.full(len(effect), centre))
+            if fit is not self._fits[likely]:
+                effect += self._centre(fit, points, centre)
+                effect -= self._centre(self._fits[likely], points, middle)
+            return effect
 
-        values = self._by_fit(slice(0, draws), len(points), drawn)
-        return replace(made[len(made) // 2], points=points, draws=values)
+        logs = self._by_fit(slice(0, draws), len(points), moved)
+        return replace(found, points=points, draws=found.draws * np.exp(logs))
+
+    def _centre(self, fit: RunsFit, points: pl.DataFrame, decay: float) -> Floats:
+        """Mean log result of a fit at a decay, shape (n,)."""
+        found = self._at(fit, points, slice(None), np.full(self.worlds, decay))
+        return np.asarray(found.mean(axis=0))
 
     def effect(self, points: pl.DataFrame) -> Floats:
         """Draws of what settings beside scale do to the log result, shape (worlds, n)."""
         return self._by_fit(
             slice(None), len(points), lambda fit, own, _: fit.effect.draws(points, own)
         )
+
+    def cost_of_repeats(self, points: pl.DataFrame) -> Floats:
+        """Draws of what it does to the log result that text repeats, shape (worlds, n)."""
+        if self.repetition is None or not self.repetition.repeats(points).any():
+            return np.zeros((self.worlds, len(points)))
+
+        def cost(fit: RunsFit, own: Worlds, middle: float) -> Floats:
+            fresh = fit.log_draws(points, own)
+            return np.asarray(self._at(fit, points, own, self.decay[own]) - fresh)
+
+        return self._by_fit(slice(None), len(points), cost)
+
+    def _fresh(self, runs: pl.DataFrame, decay: float) -> pl.DataFrame:
+        """The runs with as many tokens as theirs were worth in worlds of a decay."""
+        if self.repetition is None:
+            return runs
+        return self.repetition.of_runs().effective(runs, decay)
+
+    def _decays(
+        self, runs: pl.DataFrame, space: Space, seed: int, *, told: bool
+    ) -> tuple[Floats, Places, list[float]]:
+        """The decay of each world, which fit it belongs to, and the decay of each fit.
+
+        Where the runs tell of the decay, its prior is weighed by their likelihood.
+        """
+        logs = -(GRID**2) / 2
+        if told:
+            logs += [
+                adjust(self._fresh(runs, float(z)), runs, space, y=self.y, group=self.group,
+                       worlds=1, rng=np.random.default_rng([seed, 7])).log_likelihood
+                for z in GRID
+            ]  # fmt: skip
+        density = np.exp(logs - logs.max())
+        below = np.append(0.0, np.cumsum((density[1:] + density[:-1]) / 2))
+        below /= below[-1]
+        order = np.random.default_rng([seed, 13]).permutation(self.worlds)
+        places = (order + 0.5) / self.worlds
+        strata = STRATA if told else 1
+        middles = np.interp((np.arange(strata) + 0.5) / strata, below, GRID)
+        if strata > 1 and self._alike(runs, middles):
+            strata, middles = 1, middles[[STRATA // 2]]
+        return np.interp(places, below, GRID), (places * strata).astype(np.int64), middles.tolist()
+
+    def _alike(self, runs: pl.DataFrame, decays: Floats) -> bool:
+        """Whether the tokens of every run are worth much the same in worlds of all these decays."""
+        assert self.repetition is not None
+        worth = self.repetition.of_runs().worth(runs, decays)
+        return bool((worth.min(axis=0) / worth.max(axis=0)).min() >= TOLD)
 
     def _by_fit(self, pick: slice, n: int, ask: Ask) -> Floats:
         """Answers of each fit in its own worlds, shape (worlds, n)."""
@@ -164,8 +223,8 @@ class BeliefOfRuns:
     def _at(self, fit: RunsFit, points: pl.DataFrame, own: Worlds, decay: Floats) -> Floats:
         """Log results at the reference settings in worlds of a decay, shape (worlds, n).
 
-        The log result bends little with the log of what tokens are worth: three values between the
-        most and the least they can be worth carry every world.
+        The log result bends little with the log of what tokens are worth: a few values between the
+        most and the least they can be worth carry every world (Lagrange's polynomial).
         """
         if self.repetition is None or not (again := self.repetition.repeats(points)).any():
             return fit.log_draws(points, own)
@@ -176,40 +235,14 @@ class BeliefOfRuns:
         part = points[rows]
         low, high = (np.log(self.repetition.worth(part, z)) for z in self._ends)
         place = (np.log(self.repetition.worth(part, decay)) - low) / np.maximum(high - low, 1e-12)
-        three = [
-            fit.log_draws(at_share(part, pl.Series(np.exp(low + t * (high - low)))), own)
-            for t in (0.0, 0.5, 1.0)
-        ]
-        found[:, rows] = (
-            three[0] * (2 * place - 1) * (place - 1)
-            + three[1] * 4 * place * (1 - place)
-            + three[2] * place * (2 * place - 1)
-        )
+        nodes = np.linspace(0.0, 1.0, NODES if (high - low).max() < WIDE else WIDE_NODES)
+        total = np.zeros_like(place)
+        for k, node in enumerate(nodes):
+            others = np.delete(nodes, k)
+            weight = np.ones_like(place)
+            for other in others:
+                weight *= (place - other) / (node - other)
+            there = at_share(part, pl.Series(np.exp(low + node * (high - low))))
+            total += weight * fit.log_draws(there, own)
+        found[:, rows] = total
         return found
-
-
-def _middles(runs: pl.DataFrame, repetition: Repetition | None) -> list[float]:
-    """Middles of the parts of the prior in which the runs are fitted apart."""
-    if repetition is None or repetition.of_runs().worth(runs, FAST).min() >= TOLD:
-        return [0.0]
-    return [float(each) for each in ndtri((np.arange(STRATA) + 0.5) / STRATA)]
-
-
-def _chances(fits: Sequence[RunsFit]) -> Floats:
-    """How likely each part of the prior is once the runs are seen, by what it does not explain."""
-    freedom = fits[0].freedom
-    left = np.array([fit.misfit + freedom * LEAST_NOISE**2 for fit in fits])
-    logs = -freedom / 2 * np.log(left)
-    chances = np.exp(logs - logs.max())
-    return np.asarray(chances / chances.sum())
-
-
-def _decays(
-    chances: Floats, worlds: int, seed: int
-) -> tuple[Floats, np.ndarray[tuple[int], np.dtype[np.int64]]]:
-    """The decay of each world, and the part of the prior it lies in."""
-    order = np.random.default_rng([seed, 13]).permutation(worlds)
-    edges = np.arange(len(chances) + 1) / len(chances)
-    places = np.interp((order + 0.5) / worlds, np.append(0.0, np.cumsum(chances)), edges)
-    parts = np.minimum((places * len(chances)).astype(np.int64), len(chances) - 1)
-    return np.asarray(ndtri(places)), parts

@@ -7,6 +7,7 @@ on the runs with that effect taken out.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -24,6 +25,70 @@ SPENT = 5
 """Parameters that a law of one series takes from the runs."""
 
 
+@dataclass(frozen=True)
+class Adjusted:
+    """Runs with the effect of settings taken out.
+
+    Attributes:
+        runs: the table, ``y`` as it would be at the reference settings.
+        effect: of settings on the log result.
+        misfit: squared log residuals that laws and settings leave, summed.
+        freedom: how many of them are not spent on laws.
+    """
+
+    runs: pl.DataFrame
+    effect: SettingsEffect
+    misfit: float
+    freedom: int
+
+    @property
+    def log_likelihood(self) -> float:
+        """Of the runs, the variance of their noise integrated out."""
+        return float(-self.freedom / 2 * np.log(self.misfit + self.freedom * LEAST_NOISE**2))
+
+
+def adjust(
+    runs: pl.DataFrame,
+    read: pl.DataFrame,
+    space: Space,
+    *,
+    y: str,
+    group: str | None,
+    worlds: int,
+    rng: np.random.Generator,
+) -> Adjusted:
+    """Take the effect of settings out of runs.
+
+    Args:
+        runs: with as many tokens as theirs were worth: laws act on these.
+        read: the same with the tokens they read: settings act on these.
+        space, y, group, worlds: as of :class:`~leadsman.plan.decision.BeliefOfRuns`.
+        rng: of the draws of effects.
+    """
+    effect = SettingsEffect(space, skip=(*SCALE, *([group] if group else [])))
+    logs = np.log(runs[y].to_numpy().astype(np.float64))
+    effect.fit(read, np.zeros(len(runs)), worlds=worlds, rng=rng)
+    adjusted, curve = runs, _law_curve(runs, y, group)
+    for _ in range(BACKFITS if effect.varies else 0):
+        effect.fit(read, logs - curve, worlds=worlds, rng=rng)
+        adjusted = runs.with_columns(pl.Series(y, np.exp(logs - effect.mean(read))))
+        curve = _law_curve(adjusted, y, group)
+    left = np.log(adjusted[y].to_numpy().astype(np.float64)) - curve
+    spent = SPENT * (1 if group is None else runs[group].n_unique())
+    return Adjusted(adjusted, effect, float((left**2).sum()), max(len(left) - spent, 1))
+
+
+def _law_curve(runs: pl.DataFrame, y: str, group: str | None) -> Floats:
+    """Log of the first law that fits, at the runs themselves, series by series."""
+    curve = np.empty(len(runs))
+    keys = np.zeros(len(runs)) if group is None else runs[group].to_numpy()
+    for key in dict.fromkeys(keys.tolist()):
+        rows = np.flatnonzero(keys == key)
+        part = runs[rows.tolist()]
+        curve[rows] = np.log(fit_laws(part, y, 0, most=1)[0].curve(part))
+    return curve
+
+
 class RunsFit:
     """Laws and effects fitted on a table of runs.
 
@@ -32,12 +97,10 @@ class RunsFit:
         effect: of settings on the log result.
         law, warnings: of the forecast behind it.
         noise: standard deviation of the log of a single run.
-        misfit: squared log residuals left by laws and settings, summed; ``freedom`` of them.
 
     Args:
-        runs: finished runs, with as many tokens as theirs were worth.
-        read: the same with the tokens they read; settings act on these.
-        space, y, group, worlds, seed: as of :class:`~leadsman.plan.decision.BeliefOfRuns`.
+        runs, read, space, y, group, worlds: as of :func:`adjust`.
+        seed: of the draws.
 
     Raises:
         DesignError: the runs of a series cannot carry a law.
@@ -54,9 +117,11 @@ class RunsFit:
         worlds: int,
         seed: int,
     ) -> None:
-        self._y, self._group, self._worlds = y, group, worlds
+        self._group, self._worlds = group, worlds
         rng = np.random.default_rng([seed, 7])
-        self.effect, self.adjusted = self._settings(runs, read, space, rng)
+        found = adjust(runs, read, space, y=y, group=group, worlds=worlds, rng=rng)
+        self.effect, self.adjusted = found.effect, found.runs
+        self.noise = float(np.sqrt(found.misfit / found.freedom) + LEAST_NOISE)
         shared = rng.standard_normal(worlds)
         names = [None] if group is None else list(dict.fromkeys(runs[group].to_list()))
         wanted = _choices(space, group)
@@ -65,10 +130,6 @@ class RunsFit:
         parts, self.law, self.warnings = _forecast(
             self.adjusted, anchors, kept, y=y, group=group, seed=seed
         )
-        residual = self._logs(self.adjusted) - self._law_curve(self.adjusted)
-        self.misfit = float((residual**2).sum())
-        self.freedom = max(len(residual) - SPENT * len(names), 1)
-        self.noise = float(np.sqrt(self.misfit / self.freedom) + LEAST_NOISE)
         self._series = {
             name: Series(
                 self.adjusted if name is None else self.adjusted.filter(pl.col(str(group)) == name),
@@ -91,35 +152,6 @@ class RunsFit:
             rows = np.flatnonzero(names == name)
             found[:, rows] = self._series[name].log_draws(points[rows.tolist()], pick)
         return found
-
-    def _settings(
-        self, runs: pl.DataFrame, read: pl.DataFrame, space: Space, rng: np.random.Generator
-    ) -> tuple[SettingsEffect, pl.DataFrame]:
-        """The effect of settings, and the runs with it taken out of ``y``."""
-        effect = SettingsEffect(space, skip=(*SCALE, *([self._group] if self._group else [])))
-        logs = self._logs(runs)
-        effect.fit(read, np.zeros(len(runs)), worlds=self._worlds, rng=rng)
-        adjusted = runs
-        if not effect.varies:
-            return effect, runs
-        for _ in range(BACKFITS):
-            residual = logs - self._law_curve(adjusted)
-            effect.fit(read, residual, worlds=self._worlds, rng=rng)
-            adjusted = runs.with_columns(pl.Series(self._y, np.exp(logs - effect.mean(read))))
-        return effect, adjusted
-
-    def _logs(self, runs: pl.DataFrame) -> Floats:
-        return np.asarray(np.log(runs[self._y].to_numpy().astype(np.float64)))
-
-    def _law_curve(self, runs: pl.DataFrame) -> Floats:
-        """Log of the first law that fits, at the runs themselves, series by series."""
-        curve = np.empty(len(runs))
-        keys = np.zeros(len(runs)) if self._group is None else runs[self._group].to_numpy()
-        for key in dict.fromkeys(keys.tolist()):
-            rows = np.flatnonzero(keys == key)
-            part = runs[rows.tolist()]
-            curve[rows] = np.log(fit_laws(part, self._y, 0)[0].curve(part))
-        return curve
 
 
 def _forecast(

@@ -90,8 +90,8 @@ class Series:
         return values
 
 
-def fit_laws(runs: pl.DataFrame, y: str, seed: int) -> list[FittedLaw]:
-    """Every law of scale these runs can carry.
+def fit_laws(runs: pl.DataFrame, y: str, seed: int, *, most: int = len(LAWS)) -> list[FittedLaw]:
+    """The laws of scale these runs can carry, ``most`` of them.
 
     Raises:
         DesignError: none; the first law's own reason.
@@ -99,6 +99,8 @@ def fit_laws(runs: pl.DataFrame, y: str, seed: int) -> list[FittedLaw]:
     fitted: list[FittedLaw] = []
     reason: LeadsmanError | None = None
     for name in LAWS:
+        if len(fitted) == most:
+            break
         if (name == "data-constrained") != ("unique_tokens" in runs.columns):
             continue
         cls = method("law", name)

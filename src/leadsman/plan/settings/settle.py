@@ -221,7 +221,7 @@ def certain_settings(
     """The settings of a point, put back where the runs do not say that they are better.
 
     Each is judged alone, with all others at the reference: numbers where they are planned to be
-    used, the others where they were tried.
+    used, the others where they were tried. What text that repeats costs is that of the plan.
 
     Args:
         axes: with the departures that were measured.
@@ -236,7 +236,8 @@ def certain_settings(
         if value != plain[name]:
             at = {**planned, **({} if name in NUMBERS else tried_at)}
             pair = pl.DataFrame([{**at, **plain, name: value}, {**at, **plain}])
-            effects = belief.effect(pair)
+            there = pl.DataFrame([{**planned, **plain, name: value}, {**planned, **plain}])
+            effects = belief.effect(pair) + belief.cost_of_repeats(there)
             if float((effects[:, 0] < effects[:, 1]).mean()) < certainty:
                 row[name] = plain[name]
     return {} if row == plain else row

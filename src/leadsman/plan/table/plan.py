@@ -28,7 +28,7 @@ from leadsman.plan.sources import (
     quantity_constraints,
     with_sources,
 )
-from leadsman.plan.table.limits import constraints_of, training_flops
+from leadsman.plan.table.limits import constraints_of, repetition_of, training_flops
 from leadsman.plan.table.spec import TableSpec
 
 NEXT_NET = 128
@@ -76,7 +76,13 @@ def plan_table(runs: pl.DataFrame, spec: TableSpec) -> TablePlan:
     space = Space(spec.space)
     check_limits(spec, space)
     belief = BeliefOfRuns(
-        runs, space, y=spec.y, group=spec.group, worlds=spec.worlds, seed=spec.seed
+        runs,
+        space,
+        y=spec.y,
+        group=spec.group,
+        repetition=repetition_of(spec, runs),
+        worlds=spec.worlds,
+        seed=spec.seed,
     )
     space, notes = _held(space, belief, runs)
     objective = Objective(spec.objective, spec.quantile)
