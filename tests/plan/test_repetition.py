@@ -9,6 +9,7 @@ import pytest
 from leadsman.laws.methods.data_constrained import saturate
 from leadsman.plan import Project
 from leadsman.plan.account.limits import epochs_of_plan
+from leadsman.plan.data import readable_tokens
 from leadsman.plan.decide import decide
 from leadsman.plan.decision import BeliefOfRuns, Dimension, Space
 from leadsman.plan.decision.repetition import DecayPrior, Repetition
@@ -204,7 +205,8 @@ def test_the_forecast_covers_in_both_worlds(world):
 
 def test_the_plan_says_what_the_repeats_are_worth(world):
     options = (world.plan.chosen, world.plan.naive, *world.plan.alternatives)
-    recipe = next(each.recipe for each in options if each.recipe.mixture.name == "selected")
+    selected = [each.recipe for each in options if each.recipe.mixture.name == "selected"]
+    recipe = max(selected, key=lambda each: each.tokens)
     (row,) = epochs_of_plan(world.found, world.axes, world.belief, recipe)
     used = np.array([float(recipe.tokens)])
     wanted = saturate(np.full(1, SIZES["selected"]), used, world.constant)[0] / SIZES["selected"]
@@ -241,3 +243,12 @@ def test_a_plan_from_a_table_counts_repeats_of_its_text():
     assert repetition_of(TableSpec.model_validate(fields), points) is None
     told = points.with_columns(unique_tokens=1e9)
     assert repetition_of(TableSpec.model_validate(fields | {"sources": sources}), told) is None
+
+
+def test_a_run_made_here_reads_what_is_here_of_free_sources():
+    tokens = {
+        "full": {"web": 1e9, "selected": 4e8, "law": 1e8},
+        "sets": {"web": {"tokens": 2e6}, "selected": {"tokens": 1e6}, "law": {"tokens": 1e5},
+                 "target": {"tokens": 5e4}},
+    }  # fmt: skip
+    assert readable_tokens(tokens, ["law"]) == {"web": 2e6, "selected": 1e6}

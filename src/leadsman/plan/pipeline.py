@@ -32,7 +32,12 @@ SETTING = "setting"
 
 
 def make_plan(
-    project: Project, workspace: Workspace, engine: Engine, *, adaptive: bool = False
+    project: Project,
+    workspace: Workspace,
+    engine: Engine,
+    *,
+    adaptive: bool = False,
+    here: bool = False,
 ) -> Plan:
     """Select, sound, try settings, forecast, decide; forecasts are registered before any real run.
 
@@ -41,6 +46,8 @@ def make_plan(
         workspace: where stages and runs are kept.
         engine: where to train.
         adaptive: choose soundings one round after another, by what they would save.
+        here: the planned run is made here (:func:`carry_out`), so of free sources it reads what can
+            be read, not their full declared size.
 
     Raises:
         InputError: something in the project or its files is wrong.
@@ -52,6 +59,8 @@ def make_plan(
     project = project.model_copy(update={"budget": measured})
     check_budget(project)
     tokens, mixtures = _data_stages(project, workspace)
+    if here:
+        tokens["full"] |= _readable(project, tokens, workspace)
     ladder = sounding_recipes(
         project.soundings,
         mixtures,
@@ -70,6 +79,7 @@ def make_plan(
         "runs": sorted(run.id for run in runs if run.status == "finished"),
         "project": _asked(project),
         "budget": project.budget.total_flops,
+        "full": tokens["full"],
         "version": __version__,
     }
     result = workspace.stage(
@@ -173,6 +183,18 @@ def _data_stages(project: Project, workspace: Workspace) -> tuple[dict[str, Any]
         },
     )
     return tokens, mixtures
+
+
+def _readable(project: Project, tokens: dict[str, Any], workspace: Workspace) -> dict[str, float]:
+    """Sizes of the token sets that the planned run will read where it is made here."""
+    found = data.readable_tokens(tokens, [each.name for each in project.priced])
+    less = [name for name, there in found.items() if there < 0.99 * tokens["full"][name]]
+    if less:
+        workspace.watcher.note(
+            f"The run is made here, so it is planned on what can be read of {', '.join(less)}, not "
+            f"on the full declared size"
+        )
+    return found
 
 
 def _asked(project: Project) -> dict[str, Any]:
