@@ -1,6 +1,6 @@
 """Seed noise over the default ladder: 4 sizes x 4 token counts x 3 seeds, and a rough fit.
 
-    LEADSMAN_CORPORA=DIR python -m benchmarks.train.seed_noise [--flops 1e12]
+    LEADSMAN_CORPORA=DIR python -m benchmarks.train.seed_noise [--flops 1.5e12]
 
 One mixture (uniform). The noise is the standard deviation over seeds as a share of the loss. The
 fit is L = E + A N^-a + B D^-b by least squares on relative residuals over a grid of exponents:
@@ -49,7 +49,7 @@ def fit(runs: list[Run]) -> dict[str, float]:
 def main() -> None:
     """Run the ladder, write one JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--flops", type=float, default=1e12, help="of the longest run of a size")
+    parser.add_argument("--flops", type=float, default=1.5e12, help="of the longest run of a size")
     parser.add_argument("--data", default="/tmp/leadsman-train-data")
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
+LETTERS = {"": 1.0, "K": 1e3, "M": 1e6, "B": 1e9, "G": 1e9, "T": 1e12}
+_COUNT = re.compile(r"([+-]?\d[\d.]*(?:e[+-]?\d+)?)([KMBGT]?)", re.IGNORECASE)
+_THOUSANDS = re.compile(r"\d{1,3}(,\d{3})+(\.\d+)?[a-z]?", re.IGNORECASE)
+
 
 def count(value: float | None) -> str:
     """A count with a letter: ``8.13M``.
@@ -17,12 +23,30 @@ def count(value: float | None) -> str:
     return f"{value:.3g}"
 
 
-def megabytes(value: float) -> str:
-    """A size in megabytes.
+def counted(text: str) -> float | None:
+    """A count as people write it, ``None`` if it is none.
 
-    >>> megabytes(12_340_000)
-    '12.3 MB'
+    >>> counted("6.9B"), counted("410 M"), counted("1,000,000"), counted("2e9"), counted("big")
+    (6900000000.0, 410000000.0, 1000000.0, 2000000000.0, None)
     """
+    text = text.strip().replace(" ", "")
+    if _THOUSANDS.fullmatch(text):
+        text = text.replace(",", "")
+    found = _COUNT.fullmatch(text)
+    try:
+        return float(found[1]) * LETTERS[found[2].upper()] if found else None
+    except ValueError:
+        return None
+
+
+def megabytes(value: float) -> str:
+    """A size in megabytes, or in what a small one is read in.
+
+    >>> megabytes(12_340_000), megabytes(4_200), megabytes(30)
+    ('12.3 MB', '4.2 kB', '30 bytes')
+    """
+    if value < 1e3:
+        return f"{value:.0f} bytes"
     return f"{value / 1e6:.1f} MB" if value >= 1e5 else f"{value / 1e3:.1f} kB"
 
 
@@ -34,6 +58,25 @@ def duration(seconds: float) -> str:
     """
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+ON = " on "
+
+
+def way_and_mixture(name: str, start: str) -> tuple[str, str]:
+    """What a run does with the weights it begins with, and its text, from its mixture's name.
+
+    Args:
+        name: of the mixture.
+        start: of the weights (``Recipe.start``); a fresh start has none, and its mixture any name.
+
+    >>> way_and_mixture("continue tiny on selected + 25 % docs", "3f1c")
+    ('continue tiny', 'selected + 25 % docs')
+    >>> way_and_mixture("notes on law", "")
+    ('', 'notes on law')
+    """
+    way, on, mixture = name.partition(ON)
+    return (way, mixture) if start and on else ("", name)
 
 
 def setting_name(column: str) -> str:

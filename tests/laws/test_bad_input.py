@@ -56,7 +56,7 @@ COMMANDS = ["law fit", "law compare"]
 
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize(
-    ("name", "value"), [("loss", float("nan")), ("loss", -1.0), ("loss", None), ("params", "1.3B")]
+    ("name", "value"), [("loss", float("nan")), ("loss", -1.0), ("loss", "?"), ("params", "1.3 bn")]
 )
 def test_a_bad_cell_is_named_by_file_line_and_column(run, command, name, value):
     error = run(command, with_cell(name, 4, value)).exception

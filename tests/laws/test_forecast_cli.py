@@ -120,7 +120,7 @@ def test_columns_of_no_known_name_are_listed_with_how_to_map_them(app, tables):
     wrong = CliRunner().invoke(app, arguments)
     assert isinstance(wrong.exception, InputError)
     assert str(tables / "runs.csv") in str(wrong.exception)
-    assert "among N, D, loss; map yours with --x params=" in str(wrong.exception)
+    assert "among N, D, loss; if these are they, say --x params=N,tokens=D" in str(wrong.exception)
 
 
 @pytest.mark.parametrize(

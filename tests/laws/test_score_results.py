@@ -89,19 +89,38 @@ def test_runs_at_chance_are_left_out_and_named():
 
 def test_scores_are_recognised_by_their_direction():
     assert recognise(planted(None), "acc", None)[0]
-    assert recognise(planted(None).with_columns(acc=1 - pl.col("acc")), "acc", None) == (False, ())
+    assert recognise(planted(None).with_columns(acc=1 - pl.col("acc")), "acc", None) == (None, ())
     percent = planted(None).with_columns(acc=100 * pl.col("acc"))
     found, said = recognise(percent, "acc", None)
-    assert not found
-    assert "divide it by 100" in said[0]
+    assert found is not None
+    assert "forecast as a percentage" in said[0]
     found, said = recognise(planted(None).rename({"acc": "loss"}), "loss", None)
     assert not found
     assert "rises with compute" in said[0]
 
 
+def test_percentages_are_the_scores_times_a_hundred():
+    test = ScoreTest(items=400, chance=CHANCE)
+    share = forecast_runs(planted(400), FAR, y="acc", score=test).draws
+    percent = planted(400).with_columns(acc=100 * pl.col("acc"))
+    np.testing.assert_allclose(
+        forecast_runs(percent, FAR, y="acc", score=test).draws, 100 * share, rtol=1e-6
+    )
+
+
+def test_items_that_every_run_shares_are_those_of_the_points():
+    runs = planted(400).with_columns(n=400)
+    test = ScoreTest(items="n")
+    given = forecast_runs(runs, FAR.with_columns(n=400), y="acc", score=test).draws
+    np.testing.assert_array_equal(forecast_runs(runs, FAR, y="acc", score=test).draws, given)
+    several = runs.with_columns(n=pl.when(pl.int_range(pl.len()) > 3).then(100).otherwise(400))
+    with pytest.raises(InputError, match="the points have no column 'n' with the items"):
+        forecast_runs(several, FAR, y="acc", score=test)
+
+
 def test_bad_scores_and_tests_are_named():
     with pytest.raises(InputError, match="divide percentages by 100"):
-        forecast_runs(planted(None).with_columns(acc=50.0), FAR, y="acc", score=True)
+        forecast_runs(planted(None).with_columns(acc=150.0), FAR, y="acc", score=True)
     with pytest.raises(InputError, match="chance lies in"):
         ScoreTest(chance=1.2)
     with pytest.raises(InputError, match="at least one item"):

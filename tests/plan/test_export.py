@@ -80,11 +80,41 @@ def script_of():
 def test_schedule_of_the_script_is_that_of_training(recipe, name):
     from leadsman.train.schedule import lr_at
 
-    own = replace(recipe, schedule=Schedule(name=name, warmup_tokens=8192, final_lr_ratio=0.1))
+    ratios = {"start_lr_ratio": 0.2, "final_lr_ratio": 0.1}
+    own = replace(recipe, schedule=Schedule(name=name, warmup_tokens=8192, **ratios))
     plain = own.to_dict()
     for step in range(own.steps):
         factor = script_of().factor_at(step, own.steps, plain)
         assert recipe.lr * factor == pytest.approx(lr_at(own, step)), step
+
+
+def test_a_continued_run_is_exported_with_the_weights_it_continues(recipe, tmp_path):
+    import torch
+
+    from leadsman.train.hf import load_hf, save_hf
+    from leadsman.train.model import Decoder
+    from leadsman.train.parametrization import initialize
+    from leadsman.train.start import start_id
+
+    base = Decoder(replace(recipe.shape, seq_len=128))  # read longer sequences than the run has
+    initialize(base, seed=7)
+    save_hf(base, tmp_path / "base")
+    identity = start_id(tmp_path / "base")
+    own = replace(recipe, start=identity, schedule=Schedule(warmup_tokens=8192, start_lr_ratio=0.1))
+    starts = [{"weights": identity, "path": str(tmp_path / "base")}]
+    plan = tmp_path / "plan.json"
+    plan.write_text(json.dumps({"chosen": {"recipe": own.to_dict()}, "starts": starts}))
+    export_recipe(read_chosen(plan), "hf-trainer", tmp_path / "out")
+    written = load_hf(tmp_path / "out/model")
+    assert written.shape == recipe.shape
+    for ours, theirs in zip(base.parameters(), written.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+    assert str(tmp_path / "base") in (tmp_path / "out/NOTES.md").read_text()
+    with pytest.raises(InputError, match="weights belong to it"):
+        export_recipe(read_chosen(plan), "hf-trainer", tmp_path / "none", weights=False)
+    (tmp_path / "recipe.json").write_text(json.dumps(own.to_dict()))
+    with pytest.raises(InputError, match="say where they are"):
+        export_recipe(read_chosen(tmp_path / "recipe.json"), "hf-trainer", tmp_path / "none")
 
 
 def test_groups_of_the_script_are_those_of_training(recipe):
@@ -142,7 +172,10 @@ def test_optimizer_or_method_the_tool_lacks_is_refused(recipe, tmp_path):
     with pytest.raises(MethodError, match="power schedule"):
         exported(replace(recipe, schedule=Schedule(name="power")), "torchtitan", tmp_path)
     with pytest.raises(MethodError, match="start"):
-        exported(replace(recipe, start="abc"), "hf-trainer", tmp_path)
+        exported(replace(recipe, start="abc"), "litgpt", tmp_path)
+    schedule = Schedule(warmup_tokens=8192, start_lr_ratio=0.1)
+    with pytest.raises(MethodError, match="re-warming"):
+        exported(replace(recipe, schedule=schedule, start="abc"), "axolotl", tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,8 @@ from leadsman.cli.inputs import (
     MaxRejectRate,
     Metadata,
     Out,
+    Seed,
+    size_of,
     tell_left_out,
     tell_unread,
 )
@@ -39,10 +41,17 @@ def convert_command(
     suffix: Annotated[
         list[str] | None, typer.Option(help="A suffix to read as plain text.")
     ] = None,
+    text_field: Annotated[
+        str, typer.Option(help="Where rows keep their text: content, body.raw, messages.content.")
+    ] = "text",
+    max_document: Annotated[
+        str | None, typer.Option(help="Longer documents are unusable: bytes, or 10M; else 256 MiB.")
+    ] = None,
     max_reject_rate: MaxRejectRate = 0.01,
 ) -> None:
     """Read JSON lines, tables, web archives and text; unusable rows go to OUT/rejects."""
     from leadsman.corpus import convert
+    from leadsman.corpus.readers.options import MAX_DOCUMENT_BYTES
     from leadsman.corpus.readers.sources import TEXT_SUFFIXES
 
     report = convert(
@@ -51,6 +60,8 @@ def convert_command(
         source=source,
         metadata=metadata or (),
         text_suffixes=suffix or TEXT_SUFFIXES,
+        max_document_bytes=size_of(max_document, "--max-document") or MAX_DOCUMENT_BYTES,
+        text_field=text_field,
         max_reject_rate=max_reject_rate,
     )
     _print_sources(report.corpus)
@@ -79,7 +90,7 @@ def stats(corpus: str, as_json: AsJson = False) -> None:
 def sample(
     corpus: str,
     documents: Annotated[int, typer.Option("--documents", "-n", min=1)] = 5,
-    seed: int = 0,
+    seed: Seed = 0,
 ) -> None:
     """Print documents drawn at random, one JSON object a line."""
     from leadsman.corpus import Corpus

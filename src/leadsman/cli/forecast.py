@@ -25,6 +25,9 @@ LawName = Annotated[str, typer.Option("--law", help="auto, or laws by name: chin
 Seed = Annotated[int, typer.Option("--seed", help="Seed of all draws.")]
 Plot = Annotated[Path | None, typer.Option("--plot", help="Write plots to .html or .png.")]
 
+MANY_GROUPS = 10
+"""Groups from which progress is told."""
+
 WAYS = """\
 Way of fitting: d is the width of the Huber loss on log residuals, runs weigh as compute to the
 power g, and "warmed-up" and "all" fits read checkpoints too. Weight: share of a combination."""
@@ -98,12 +101,13 @@ def forecast(
         score=_score(score, items, chance),
         draws=draws,
         seed=seed,
+        progress=_tell_groups,
     )
     if out is not None:
         _write(result.to_frame(), out)
     if plot is not None:
         write_figures([forecast_figure(result, table, run=run)], plot, title=f"Forecast of {y}")
-    _print_forecast(result, wanted, out)
+    _print_forecast(result, wanted, out, group)
 
 
 def backtest(
@@ -236,25 +240,49 @@ def compare(
 
 
 def _read(path: Path, x: str, y: str | None) -> tuple[pl.DataFrame, list[str]]:
-    """A table with canonical column names, every cell that will be read checked."""
-    from leadsman.laws.table import check_cells, column, near_misses, no_inputs, read_table
+    """A table with canonical column names, every cell that will be read checked.
 
-    rename, inputs = {}, []
+    Args:
+        path: the file.
+        x: the option; a table of points may have the canonical names instead of the user's own.
+        y: column to predict; ``None`` for points.
+    """
+    import numpy as np
+
+    from leadsman.laws.table import (
+        check_cells,
+        column,
+        near_misses,
+        no_column,
+        no_inputs,
+        read_table,
+        rename_columns,
+    )
+
+    rename = {}
     for part in filter(None, (each.strip() for each in x.split(","))):
         name, _, own = part.partition("=")
-        inputs.append(name)
         rename[name] = own or name
-    table = read_table(path, rename=rename, curves=y == "loss")
+    inputs = list(rename)
+    table = read_table(path, curves=y == "loss")
+    if y is None:
+        rename = {k: v for k, v in rename.items() if v in table.columns or k not in table.columns}
+    table = rename_columns(table, rename, file=path)
     for name in inputs:
+        column(table, name, empty=y is not None, file=path)
+    for name in {"params", "tokens"} & set(table.columns) if y is None and not inputs else ():
         column(table, name, file=path)
     if not inputs and not {"flops", "params", "tokens", "step"} & set(table.columns):
         raise InputError(no_inputs(table), file=path)
     if y is not None:
-        values = column(table, y, positive=False, file=path)
-        if not 0 <= values.min() <= values.max() <= 1:  # a score may be 0, a loss may not
-            column(table, y, file=path)
+        if y not in table.columns:
+            raise InputError(f"{no_column(y, table)}; name yours with --y", file=path)
+        values = column(table, y, positive=False, empty=True, file=path)
+        known = values[~np.isnan(values)]
+        if len(known) and not 0 <= known.min() <= known.max() <= 1:  # a loss may not be 0
+            column(table, y, empty=True, file=path)
     check_cells(table, file=path)
-    for sentence in near_misses(table):
+    for sentence in near_misses(table) if not inputs else ():
         typer.echo(f"Warning: {path}: {sentence}", err=True)
     return table, inputs
 
@@ -262,11 +290,12 @@ def _read(path: Path, x: str, y: str | None) -> tuple[pl.DataFrame, list[str]]:
 def _read_screened(path: Path, x: str, y: str) -> tuple[pl.DataFrame, list[str]]:
     """As :func:`_read`, without repeated rows; says what looks wrong."""
     from leadsman.laws.competition import varying
-    from leadsman.laws.screening import screen
+    from leadsman.laws.screening import complete, screen
 
     table, inputs = _read(path, x, y)
+    table, gaps = complete(table, y=y, x=inputs or None)
     table, doubts = screen(table, y=y, x=varying(table, inputs or None))
-    for doubt in doubts:
+    for doubt in (*gaps, *doubts):
         typer.echo(f"Warning: {doubt}", err=True)
     return table, inputs
 
@@ -306,13 +335,20 @@ def _write(frame: pl.DataFrame, out: Path) -> None:
         raise InputError("forecasts are written as .csv, .jsonl or .parquet", file=out)
 
 
-def _print_forecast(result: Forecast, levels: list[float], out: Path | None) -> None:
+def _tell_groups(done: int, total: int) -> None:
+    """Say how far it is, where it takes long."""
+    if total >= MANY_GROUPS:
+        typer.echo(f"\r{done}/{total} groups", nl=done == total, err=True)
+
+
+def _print_forecast(
+    result: Forecast, levels: list[float], out: Path | None, group: str | None
+) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    shown = [
-        name for name in result.points.columns if name in ("params", "tokens", "flops", "mixture")
-    ]
+    telling = dict.fromkeys((group, "params", "tokens", "flops", "step", "mixture"))
+    shown = [name for name in telling if name in result.points.columns]
     view = Table(
         *shown,
         "median",

@@ -18,7 +18,7 @@ Inputs = Annotated[
 ]
 Out = Annotated[str, typer.Option("--out", "-o", help="Directory or URL of the result.")]
 MaxRejectRate = Annotated[
-    float, typer.Option(help="Largest share of unusable rows in an input, 0 to 1.")
+    float, typer.Option(min=0, max=1, help="Largest share of unusable rows in an input.")
 ]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Only say what it would take, from a 1 % sample.")
@@ -30,15 +30,19 @@ EngineOption = Annotated[
     str, typer.Option("--engine", help="local, or ray: a cluster; RAY_ADDRESS says which.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of everything that is drawn.")]
 Metadata = Annotated[
     list[str] | None, typer.Option(help="A field of the rows to keep, beside id, text and source.")
 ]
 MaxSourceLoss = Annotated[
-    float, typer.Option(help="Warn when a source loses more than this share of its text.")
+    float,
+    typer.Option(min=0, max=1, help="Warn when a source loses more than this share of its text."),
 ]
 StopSourceLoss = Annotated[
     float | None,
-    typer.Option(help="Stop when a source loses this share or more; 1: when nothing stays."),
+    typer.Option(
+        min=0, max=1, help="Stop when a source loses this share or more; 1: when nothing stays."
+    ),
 ]
 
 
@@ -141,12 +145,11 @@ def size_of(text: str | None, option: str) -> int | None:
         InputError: that is no size.
     """
     from leadsman.errors import InputError
+    from leadsman.humanize import counted
 
     if text is None:
         return None
-    factors = {"k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12}
-    letter = text[-1:].lower()
-    try:
-        return int(float(text[:-1]) * factors[letter]) if letter in factors else int(text)
-    except ValueError as error:
-        raise InputError(f"{text!r} is no size; write 5000000, 5M or 1G", column=option) from error
+    size = counted(text)
+    if size is None:
+        raise InputError(f"{text!r} is no size; write 5000000, 5M or 1G", column=option)
+    return int(size)

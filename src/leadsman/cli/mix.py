@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from leadsman.cli.inputs import AsJson, DryRun, Inputs, MaxRejectRate, Out, open_inputs, size_of
+from leadsman.cli.inputs import (
+    AsJson,
+    DryRun,
+    Inputs,
+    MaxRejectRate,
+    Out,
+    Seed,
+    open_inputs,
+    size_of,
+)
 
 if TYPE_CHECKING:
     from leadsman.corpus import Corpus
@@ -35,7 +44,7 @@ def mix(
         str | None, typer.Option(help="Text of one cheap run; 2M, or a fifth of all text.")
     ] = None,
     seeds: Annotated[int, typer.Option(help="Cheap runs to compare with natural shares.")] = 5,
-    seed: int = 0,
+    seed: Seed = 0,
     max_reject_rate: MaxRejectRate = 0.01,
     dry_run: DryRun = False,
     as_json: AsJson = False,

@@ -19,6 +19,7 @@ from leadsman.cli.inputs import (
     MaxRejectRate,
     Metadata,
     Out,
+    Seed,
     open_inputs,
     print_estimate,
     size_of,
@@ -78,7 +79,7 @@ def select(
     equal_compute: Annotated[
         bool, typer.Option(help="Whether --sweep trains every amount on as many bytes, too.")
     ] = True,
-    seed: int = 0,
+    seed: Seed = 0,
     metadata: Metadata = None,
     engine: EngineOption = "local",
     max_reject_rate: MaxRejectRate = 0.01,

@@ -15,8 +15,15 @@ from leadsman._version import __version__
 from leadsman.corpus.corpus import MANIFEST, Corpus
 from leadsman.corpus.readers.options import MAX_DOCUMENT_BYTES
 from leadsman.corpus.readers.rejects import Rejects
-from leadsman.corpus.readers.sources import TEXT_SUFFIXES, files_state, read_source, source_name
+from leadsman.corpus.readers.sources import (
+    TEXT_SUFFIXES,
+    check_readable,
+    files_state,
+    read_source,
+    source_name,
+)
 from leadsman.corpus.shards.open_shard import Compression
+from leadsman.corpus.shards.place import check_conversion, check_place
 from leadsman.corpus.shards.writer import SHARD_BYTES, write_corpus
 from leadsman.files import Directory
 
@@ -113,6 +120,7 @@ def convert(
     metadata: Sequence[str] = (),
     text_suffixes: Sequence[str] = TEXT_SUFFIXES,
     max_document_bytes: int = MAX_DOCUMENT_BYTES,
+    text_field: str = "text",
     shard_bytes: int = SHARD_BYTES,
     compression: Compression = "zstd",
 ) -> ConvertReport:
@@ -123,33 +131,40 @@ def convert(
 
     Args:
         paths: one or more files, directories, patterns or URLs.
-        out: directory or URL of the corpus; what is there is replaced.
+        out: directory or URL of the corpus; a converted one that is there is replaced.
         source: name for all documents; by default their own, else the name of their path.
         max_reject_rate: largest share of unusable rows in each path.
         metadata: other fields to keep.
         text_suffixes: file names read as plain text.
         max_document_bytes: longer documents are unusable.
+        text_field: where rows keep their text, see :func:`~leadsman.corpus.read_source`.
         shard_bytes: text in a shard.
         compression: of the shards.
 
     Raises:
-        InputError: see :func:`~leadsman.corpus.read_source`; or the disk is full.
+        InputError: see :func:`~leadsman.corpus.read_source`; ``out`` holds other files, or the
+            input; or the disk is full.
     """
     inputs = [paths] if isinstance(paths, str | Path) else list(paths)
     directory = Directory(str(out))
-    directory.remove(MANIFEST)
-    directory.remove("rejects")
-    rejects = Rejects(directory)
+    for path in inputs:
+        check_readable(path, text_suffixes=text_suffixes)
+    check_conversion(inputs, directory)
+    check_place(directory, Directory(f"{out}/.work"))
     options: dict[str, Any] = {
         "source": source,
         "max_reject_rate": max_reject_rate,
         "metadata": tuple(metadata),
         "text_suffixes": tuple(text_suffixes),
         "max_document_bytes": max_document_bytes,
+        "text_field": text_field,
     }
     progress = _progress(
         out, inputs, options | {"shard_bytes": shard_bytes, "compression": compression}
     )
+    directory.remove(MANIFEST)
+    directory.remove("rejects")
+    rejects = Rejects(directory)
 
     def batches() -> Iterator[pa.RecordBatch]:
         for path in inputs:

@@ -8,13 +8,14 @@ extrapolation error learned from history (:mod:`leadsman.laws.calibration`).
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
+from leadsman.engine import Progress
 from leadsman.errors import DesignError, InputError
 from leadsman.laws.base import Floats
 from leadsman.laws.calibration import ErrorModel, Origin, Parts, bundled_model
@@ -22,20 +23,32 @@ from leadsman.laws.competition import (
     CHECKPOINT_ROWS,
     INPUTS,
     Block,
-    Evidence,
-    RunTable,
-    Sharing,
-    competing,
     compute_of,
-    gather,
     law_weights,
     run_column,
     says,
     tied,
 )
 from leadsman.laws.forecast import Forecast
+from leadsman.laws.perplexity import is_perplexity
 from leadsman.laws.score_results import ScoreTest, recognise, without_sampling
-from leadsman.laws.screening import point_doubts, ratio_doubts, screen
+from leadsman.laws.screening import (
+    checkpoint_doubts,
+    complete,
+    constant_doubts,
+    fewer_rows,
+    in_unit_of,
+    point_doubts,
+    ratio_doubts,
+    screen,
+    small_doubts,
+)
+from leadsman.laws.series import Series, gather_series
+from leadsman.laws.table import column
+from leadsman.laws.unread import unread_doubts
+
+SUMS = ("flops", "step")
+"""Inputs that only say how far a run went: another value is what a forecast is of."""
 
 
 def forecast_runs(
@@ -51,6 +64,7 @@ def forecast_runs(
     draws: int = 1000,
     seed: int = 0,
     error_model: ErrorModel | None = None,
+    progress: Progress | None = None,
 ) -> Forecast:
     """Forecast results at settings not yet run.
 
@@ -67,14 +81,17 @@ def forecast_runs(
             and ``id`` are recognised. The last row of a run is taken for its end, and forecasts are
             of finished runs: under a decaying learning rate a checkpoint is none, so fits with and
             without checkpoints compete (:mod:`leadsman.laws.competition.run_table`).
-        score: whether ``y`` is a score in [0, 1] that rises, and how it was measured; by default
-            results in [0, 1] that rise with compute are taken for scores, with a warning.
+        score: whether ``y`` is a score in [0, 1] (or in per cent) that rises, and how it was
+            measured; by default results there that rise with compute are taken for scores, with a
+            warning.
         draws: draws from the predictive distribution.
         seed: of the draws.
         error_model: constants of the extrapolation error; the bundled ones by default.
+        progress: called with groups done and groups in all.
 
     Returns:
-        Draws keep the dependence between points of a group: their errors are mostly shared.
+        Draws are in the unit of ``y``; a perplexity is forecast through its logarithm. They keep
+        the dependence between points of a group: their errors are mostly shared.
 
     Raises:
         InputError: a column is missing or a cell cannot be; a group of ``points`` has no runs.
@@ -83,53 +100,38 @@ def forecast_runs(
     if points.is_empty():
         raise InputError("no points to forecast")
     inputs = [name for name in x or INPUTS if name in runs.columns]
-    shown: tuple[str, ...] = ()
-    if score is None and y in runs.columns:
-        score, shown = recognise(runs, y, x)
-    test = ScoreTest() if score is True else score or None
-    if test is not None:
-        runs, left_out = test.error_rates(runs, y)
-        shown += left_out
-    runs, doubts = screen(runs, y=y, x=[name for name in inputs if not runs[name].null_count()])
-    unlike = point_doubts(runs, points, [name for name in inputs if name in points.columns])
-    off_line: list[tuple[str, ...]] = [()] * len(points)
-    if law == "auto" and {"params", "tokens"} <= set(inputs) and tied(runs):
-        off_line = ratio_doubts(runs, points)
+    runs, shown = complete(runs, y=y, x=x, group=group)
+    asked, points = points, in_unit_of(runs, points)
+    perplexity = is_perplexity(runs, y)
+    if perplexity:
+        runs = runs.with_columns(pl.Series(y, np.log(column(runs, y))))
+    runs, points, test, said = _read_scores(runs, points, y, x, score)
     run = run_column(runs, run)
-    series = gather_series(runs, points, y=y, x=x, law=law, group=group, run=run, seed=seed)
+    run = None if run == group else run  # a group of one run is its curve
+    runs, doubts = _screen(runs, y, x, group, run)
+    shown += (*said, *doubts)
+    unlike = _doubts_of_points(runs, points, inputs, law)
+    series = gather_series(
+        runs, points, y=y, x=x, law=law, group=group, run=run, seed=seed, progress=progress
+    )
     if test is not None:
         variance = test.sampling_variance(runs, y)
         series = [
             replace(each, evidence=without_sampling(each.evidence, variance)) for each in series
         ]
     weights = weigh(series)
-    shown += checkpoints_said(series[0].evidence.names, weights)
+    shown += (*_unused(series, x), *checkpoints_said(series[0].evidence.names, weights))
     values = predict_series(series, weights, error_model or bundled_model(), draws=draws, seed=seed)
     if test is not None:
         values = test.scores(values, points, seed=seed)
+    if perplexity:
+        values = np.exp(values)
     warnings: list[tuple[str, ...]] = [()] * len(points)
     for each in series:
         for row, sentences in zip(each.rows, _warnings(each, weights), strict=True):
-            warnings[row] = (*shown, *doubts, *unlike[row], *off_line[row], *sentences)
+            warnings[row] = (*shown, *unlike[row], *sentences)
     label = describe_weights(series[0].evidence.names, weights)
-    return Forecast(points=points, draws=values, y=y, law=label, warnings=tuple(warnings))
-
-
-@dataclass(frozen=True)
-class Series:
-    """One group of runs, the points asked about, and the evidence.
-
-    Attributes:
-        runs: the group's runs.
-        points: its points, m rows.
-        rows: where they stand in the whole table of points, shape (m,).
-        evidence: rolling origins and the final fits.
-    """
-
-    runs: pl.DataFrame
-    points: pl.DataFrame
-    rows: npt.NDArray[np.int64]
-    evidence: Evidence
+    return Forecast(points=asked, draws=values, y=y, law=label, warnings=tuple(warnings))
 
 
 def predict_series(
@@ -194,56 +196,6 @@ def own_errors(series: Sequence[Series]) -> list[list[Origin]]:
     return found
 
 
-def gather_series(
-    runs: pl.DataFrame,
-    points: pl.DataFrame,
-    *,
-    y: str,
-    x: Sequence[str] | None,
-    law: str | Sequence[str],
-    group: str | None,
-    run: str | None = None,
-    seed: int,
-) -> list[Series]:
-    """Evidence of each group that has points; arguments as :func:`forecast_runs`."""
-    if group is not None:
-        for frame in (runs, points):
-            if group not in frame.columns:
-                raise InputError(f"no column {group!r} to group by", column=group)
-    names = [None] * len(runs) if group is None else runs[group].to_list()
-    tables = {
-        name: RunTable.of(runs if group is None else runs.filter(pl.col(group) == name), x, run=run)
-        for name in dict.fromkeys(names)
-    }
-    ends = pl.concat([table.choose("finished").frame for table in tables.values()])
-    rows = pl.concat([table.frame for table in tables.values()])
-    some = None if len(ends) == len(rows) else rows
-    candidates = competing(ends, x=x, law=law, groups=len(tables) > 1, checkpoints=some)
-    sharing = Sharing(tables, y=y, seed=seed)
-    point_names = points[group].to_list() if group else [None] * len(points)
-    found = []
-    for name in dict.fromkeys(point_names):
-        if name not in tables:
-            raise InputError(f"no runs with {group} = {name!r}", column=group)
-        places = np.flatnonzero(np.array([each == name for each in point_names])).astype(np.int64)
-        asked = points[places.tolist()]
-        try:
-            evidence = gather(
-                candidates,
-                tables[name],
-                asked,
-                compute_of(asked, x),
-                y=y,
-                seed=seed,
-                sharing=sharing,
-                group=name,
-            )
-        except DesignError as error:
-            raise DesignError(f"{group} = {name!r}: {error}" if group else str(error)) from error
-        found.append(Series(tables[name].choose("finished").frame, asked, places, evidence))
-    return found
-
-
 def weigh(series: Sequence[Series]) -> Floats:
     """Weights of the candidates from the rolling origins of all groups, shape (m,)."""
     return law_weights([row for rows in _said(series) for row in rows], _prior(series))
@@ -284,6 +236,65 @@ def checkpoints_said(names: Sequence[str], weights: Floats) -> tuple[str, ...]:
         f"Some rows are checkpoints; fits that use them have {weights[used].sum():.0%} of the "
         f"weight. A checkpoint under a decaying learning rate is not a finished run.",
     )
+
+
+def _read_scores(
+    runs: pl.DataFrame,
+    points: pl.DataFrame,
+    y: str,
+    x: Sequence[str] | None,
+    score: ScoreTest | bool | None,
+) -> tuple[pl.DataFrame, pl.DataFrame, ScoreTest | None, tuple[str, ...]]:
+    """Runs with error rates where results are scores, points with what their test needs."""
+    test = score if isinstance(score, ScoreTest) else ScoreTest() if score else None
+    said: tuple[str, ...] = ()
+    if score is None and y in runs.columns:
+        test, said = recognise(runs, y, x)
+    if test is None:
+        return runs, points, None, said
+    test, points = test.measured_on(runs, points, y)
+    runs, left_out = test.error_rates(runs, y)
+    return runs, points, test, (*said, *left_out)
+
+
+def _screen(
+    runs: pl.DataFrame, y: str, x: Sequence[str] | None, group: str | None, run: str | None
+) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """Runs that laws are fitted on, and sentences about what looks wrong or was left out."""
+    inputs = [name for name in x or INPUTS if name in runs.columns]
+    runs, doubts = screen(runs, y=y, x=[name for name in inputs if not runs[name].null_count()])
+    read = [*inputs, *(name for name in (group, run) if name)]
+    doubts += unread_doubts(runs, y=y, x=read)
+    if run is None:
+        doubts += checkpoint_doubts(runs)
+    runs, thinned = fewer_rows(runs, compute_of(runs, x), group=group, run=run)
+    return runs, (*doubts, *thinned)
+
+
+def _doubts_of_points(
+    runs: pl.DataFrame, points: pl.DataFrame, inputs: Sequence[str], law: str | Sequence[str]
+) -> list[tuple[str, ...]]:
+    """Sentences for each point: another unit, a value no run has."""
+    both = [name for name in inputs if name in points.columns and not points[name].null_count()]
+    found = [
+        point_doubts(runs, points, both),
+        constant_doubts(runs, points, [name for name in both if name not in SUMS]),
+    ]
+    sized = {"params", "tokens"} <= set(both)
+    if sized or "flops" in both:
+        found.append(small_doubts(compute_of(runs), compute_of(points)))
+    if law == "auto" and sized and tied(runs):
+        found.append(ratio_doubts(runs, points))
+    return [tuple(itertools.chain(*each)) for each in zip(*found, strict=True)]
+
+
+def _unused(series: Sequence[Series], x: Sequence[str] | None) -> tuple[str, ...]:
+    """A sentence on inputs the user named and no competing law reads."""
+    laws = [law for each in series for law in each.evidence.fitted if law is not None]
+    unused = set(x or ()) - {name for fitted in laws for name in fitted.law.inputs} - set(SUMS)
+    if not unused or not laws:
+        return ()
+    return (f"no law that competes reads {' or '.join(sorted(unused))}: no part in the forecast.",)
 
 
 def _warnings(series: Series, weights: Floats) -> list[tuple[str, ...]]:

@@ -14,6 +14,7 @@ from leadsman.errors import InputError, MissingExtraError
 from leadsman.laws.base import FittedLaw, Floats
 from leadsman.laws.competition import RunTable, compute_of, run_column
 from leadsman.laws.forecast import Forecast
+from leadsman.laws.screening import complete, in_unit_of
 from leadsman.laws.table import column
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"
@@ -56,7 +57,8 @@ def forecast_figure(forecast: Forecast, runs: pl.DataFrame, *, run: str | None =
     """Runs, their checkpoints (``run`` names the column that tells) and forecast intervals."""
     import plotly.graph_objects as go
 
-    compute = compute_of(forecast.points)
+    runs, _ = complete(runs, y=forecast.y)
+    compute = compute_of(in_unit_of(runs, forecast.points))
     low, high = forecast.interval(0.95).T
     inner = forecast.interval(0.5)
     figure = go.Figure()

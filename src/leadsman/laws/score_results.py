@@ -1,4 +1,4 @@
-"""Results that are scores in [0, 1]: forecast through the error rate, with the noise of the test.
+"""Scores in [0, 1], or in per cent: forecast through the error rate, with the noise of the test.
 
 A score s (share of items answered rightly) rises where laws fall, so laws see the error rate
 ``1 - s``. The test itself adds noise: of n items, the number right is binomial. Where n is known,
@@ -35,6 +35,8 @@ FEWEST = 5
 ENOUGH = 7
 """Runs above chance that must remain when those at chance are left out."""
 
+PERCENT = 100.0
+
 LEAST_ERROR_RATE = 1e-3
 """Error rate of a run without a mistake where the number of items is not known."""
 
@@ -45,11 +47,13 @@ class ScoreTest:
 
     Attributes:
         items: questions behind each score: a number, a column of runs and points, or unknown.
-        chance: score of guessing.
+        chance: score of guessing, in [0, 1).
+        top: score of a run without a mistake: 1, or 100 where scores are in per cent.
     """
 
     items: str | int | None = None
     chance: float = 0.0
+    top: float = 1.0
 
     def __post_init__(self) -> None:
         """Check the numbers."""
@@ -66,12 +70,36 @@ class ScoreTest:
             return np.full(len(frame), float(self.items))
         return column(frame, self.items)
 
+    def measured_on(
+        self, runs: pl.DataFrame, points: pl.DataFrame, y: str
+    ) -> tuple[ScoreTest, pl.DataFrame]:
+        """The test with the unit of the runs' scores, and the points with its items.
+
+        Raises:
+            InputError: the points do not say how many items they will be tested on.
+        """
+        highest = column(runs, y, positive=False).max()
+        test = replace(self, top=PERCENT) if 1 < highest <= PERCENT else self
+        items = self.items
+        if not isinstance(items, str) or items in points.columns:
+            return test, points
+        known = np.unique(column(runs, items))
+        if len(known) > 1:
+            raise InputError(
+                f"the points have no column {items!r} with the items behind their score; "
+                f"add it, or give --items as a number",
+                column=items,
+            )
+        return test, points.with_columns(pl.lit(known[0]).alias(items))
+
     def error_rates(self, runs: pl.DataFrame, y: str) -> tuple[pl.DataFrame, tuple[str, ...]]:
         """The runs with ``y`` as an error rate above zero, and sentences about runs left out.
 
         Raises:
             InputError: a score lies outside [0, 1].
         """
+        if self.top != 1:
+            runs = runs.with_columns(pl.Series(y, column(runs, y, positive=False) / self.top))
         scores = score_column(runs, y)
         items = self.items_of(runs)
         if items is None:
@@ -98,10 +126,10 @@ class ScoreTest:
         scores = 1 - np.clip(error_draws, 0.0, 1 - self.chance)
         items = self.items_of(points)
         if items is None:
-            return np.asarray(scores)
+            return np.asarray(self.top * scores)
         counts = items.astype(np.int64)
         rng = np.random.default_rng([seed, 5])
-        return np.asarray(rng.binomial(counts, scores) / counts)
+        return np.asarray(self.top * rng.binomial(counts, scores) / counts)
 
     def _guess_error(self, items: Floats | None) -> Floats | float:
         if items is None:
@@ -109,22 +137,24 @@ class ScoreTest:
         return np.asarray(np.sqrt(self.chance * (1 - self.chance) / items))
 
 
-def recognise(runs: pl.DataFrame, y: str, x: Sequence[str] | None) -> tuple[bool, tuple[str, ...]]:
-    """Whether results look like scores, and what to tell the user about results that rise."""
+def recognise(
+    runs: pl.DataFrame, y: str, x: Sequence[str] | None
+) -> tuple[ScoreTest | None, tuple[str, ...]]:
+    """The test if results look like scores, and what to tell the user about results that rise."""
     values, compute = column(runs, y, positive=False), compute_of(runs, x)
     if len(np.unique(values)) < FEWEST or len(np.unique(compute)) < FEWEST:
-        return False, ()
+        return None, ()
     if spearmanr(compute, values).statistic < RISING:
-        return False, ()
+        return None, ()
     named_loss = y.lower().startswith(LOSSES)
-    if values.min() >= 0 and values.max() <= 1 and not named_loss:
-        return True, (
-            f"{y} lies in [0, 1] and rises with compute: forecast as a score (say so with "
-            f"--score and the number of --items, or --no-score if it is none).",
-        )
-    percent = values.min() >= 0 and 1 < values.max() <= 100 and not named_loss
-    hint = "if it is a percentage, divide it by 100; " if percent else ""
-    return False, (f"{y} rises with compute: {hint}laws here describe results that fall.",)
+    if named_loss or values.min() < 0 or values.max() > PERCENT:
+        return None, (f"{y} rises with compute: laws here describe results that fall.",)
+    percent = values.max() > 1
+    return ScoreTest(), (
+        f"{y} lies in {'[0, 100]' if percent else '[0, 1]'} and rises with compute: forecast as a "
+        f"{'percentage' if percent else 'score'} (say so with --score and the number of --items, "
+        f"or --no-score if it is none).",
+    )
 
 
 def without_sampling(evidence: Evidence, variance: float) -> Evidence:

@@ -8,7 +8,6 @@ for mixture weights.
 
 from __future__ import annotations
 
-import csv
 import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,8 +16,10 @@ import numpy as np
 import polars as pl
 
 from leadsman.errors import InputError
+from leadsman.humanize import counted
 from leadsman.laws.base import Floats
 from leadsman.runs import Ledger
+from leadsman.runs.table_file import read_table_file
 
 FLOPS_PER_PARAM_TOKEN = 6.0
 """Training FLOPs per parameter and token where a table gives no ``flops``: the usual 6ND."""
@@ -37,6 +38,19 @@ NUMERIC = (
     "loss",
 )
 """Columns known by name that hold numbers."""
+
+COUNTS = (*NUMERIC[:6], "batch_tokens")
+"""Columns whose cells may be written as ``6.9B``, ``410M`` or ``1,000,000``."""
+
+ALIASES = {
+    "params": "n n_params num_params nparams param_count parameters n_parameters num_parameters "
+    "model_size model_params size params_m params_b non_embedding_params",
+    "tokens": "d n_tokens num_tokens ntokens tokens_seen train_tokens training_tokens total_tokens "
+    "consumed_tokens num_input_tokens_seen tokens_m tokens_b data dataset_size",
+    "flops": "c compute total_flops train_flops training_flops",
+    "step": "steps global_step iter iteration",
+}
+"""What others call the columns that tell small runs from large; only ever suggested."""
 
 
 CURVE_ROWS, CURVE_BEGINS = 20, 0.02
@@ -66,7 +80,7 @@ def read_table(
         if curves and "loss" not in frame.columns:
             frame = _along_curves(ledger, frame)
     else:
-        frame = _read_file(path)
+        frame = read_table_file(path)
     if frame.is_empty():
         raise InputError("no rows", file=location)
     return rename_columns(frame, rename or {}, file=location)
@@ -97,17 +111,25 @@ def _along_curves(ledger: Ledger, frame: pl.DataFrame) -> pl.DataFrame:
 def rename_columns(
     frame: pl.DataFrame, rename: Mapping[str, str], *, file: str | Path | None = None
 ) -> pl.DataFrame:
-    """Give the table's own columns their canonical names.
+    """Give the table's own columns their canonical names, and counts in words as numbers.
 
     Raises:
         InputError: a column to be renamed is not in the table.
     """
     for name, own in rename.items():
         if own not in frame.columns:
-            raise InputError(f"no column {own!r}{_nearest(own, frame.columns)}", file=file)
+            raise InputError(no_column(own, frame), file=file)
         if name != own:
             frame = frame.drop(name, strict=False).rename({own: name})
-    return frame
+    return frame.with_columns(_as_counts(frame[name]) for name in COUNTS if name in frame.columns)
+
+
+def _as_counts(series: pl.Series) -> pl.Series:
+    """A column of text as numbers, if every cell is one; otherwise the cell is named when read."""
+    values = pl.Series(series.name, _numbers(series), nan_to_null=True)
+    if series.dtype != pl.String or values.null_count() > series.null_count():
+        return series
+    return values
 
 
 def column(
@@ -115,6 +137,7 @@ def column(
     name: str,
     *,
     positive: bool = True,
+    empty: bool = False,
     file: str | Path | None = None,
 ) -> Floats:
     """One numeric column as float64, shape (n,), every cell checked.
@@ -125,6 +148,7 @@ def column(
         frame: the table.
         name: column name.
         positive: whether cells must be above zero.
+        empty: whether cells may be empty; they are ``nan`` then.
         file: named in errors.
 
     Raises:
@@ -135,15 +159,15 @@ def column(
             params, tokens = (column(frame, each, file=file) for each in ("params", "tokens"))
             return FLOPS_PER_PARAM_TOKEN * params * tokens
         raise InputError(
-            f"no column {name!r}{_nearest(name, frame.columns)}; "
-            f"map yours with --x {name}=YOUR_COLUMN",
-            file=file,
+            f"{no_column(name, frame)}; map yours with --x {name}=YOUR_COLUMN", file=file
         )
     series = frame[name]
-    values = series.cast(pl.Float64, strict=False).to_numpy().astype(np.float64)
+    values = _numbers(series)
     bad = ~np.isfinite(values)
     if positive:
         bad |= ~(values > 0)
+    if empty:
+        bad &= ~series.is_null().to_numpy()
     if bad.any():
         row = int(np.argmax(bad))
         wanted = "a number above zero" if positive else "a finite number"
@@ -159,6 +183,14 @@ def column(
     return values
 
 
+def _numbers(series: pl.Series) -> Floats:
+    """Cells as float64, ``nan`` where they are none; counts may have letters and commas."""
+    if series.dtype == pl.String and series.name in COUNTS:
+        cells = [None if cell is None else counted(cell) for cell in series.to_list()]
+        series = pl.Series(series.name, cells, dtype=pl.Float64)
+    return series.cast(pl.Float64, strict=False).to_numpy().astype(np.float64)
+
+
 def columns(frame: pl.DataFrame, names: Sequence[str]) -> dict[str, Floats]:
     """Several positive columns by name; see :func:`column`."""
     return {name: column(frame, name) for name in names}
@@ -172,15 +204,42 @@ def check_cells(frame: pl.DataFrame, *, file: str | Path | None = None) -> None:
     """
     for name in NUMERIC:
         if name in frame.columns and frame[name].dtype == pl.String:
-            column(frame, name, file=file)
+            column(frame, name, empty=True, file=file)
+
+
+def no_column(name: str, frame: pl.DataFrame) -> str:
+    """The first half of a sentence: a column is missing, and which may be meant."""
+    return f"no column {name!r}{_nearest(name, frame.columns)}"
 
 
 def no_inputs(frame: pl.DataFrame) -> str:
     """Sentence for a table in which nothing tells small runs from large."""
+    if any(name.startswith("results.") for name in frame.columns):
+        return (
+            "this looks like results of one model by lm-eval; bring the file of each model into "
+            "a ledger with `leadsman runs import FILE --from lm-eval`, or make a table of them"
+        )
+    known = [f"{name}={own}" for name, own in _guessed(frame.columns).items()]
+    option = ",".join(known or ["params=YOUR_COLUMN", "tokens=YOUR_COLUMN"])
+    option = f'"{option}"' if " " in option else option
     return (
         f"no column flops, params, tokens or step to tell small runs from large among "
-        f"{', '.join(frame.columns[:12])}; map yours with --x params=YOUR_COLUMN,tokens=YOUR_COLUMN"
+        f"{', '.join(frame.columns[:12])}; "
+        f"{'if these are they, say' if known else 'map yours with'} --x {option}"
     )
+
+
+def _guessed(names: Sequence[str]) -> dict[str, str]:
+    """Columns that are probably inputs under another name: canonical name -> own name."""
+    found: dict[str, str] = {}
+    for canonical, known in ALIASES.items():
+        for own in names:
+            last = own.lower().replace(" ", "_").replace("/", ".").rsplit(".", 1)[-1].strip("_")
+            if last == canonical or last in known.split():
+                found.setdefault(canonical, own)
+    if {"params", "tokens"} & set(found):
+        found.pop("step", None)
+    return found
 
 
 def thin(frame: pl.DataFrame, column: str, count: int) -> pl.DataFrame:
@@ -217,41 +276,7 @@ def mixture_columns(frame: pl.DataFrame) -> list[str]:
     return sorted(name for name in frame.columns if name.startswith("mix."))
 
 
-def _read_file(path: Path) -> pl.DataFrame:
-    if not path.exists():
-        raise InputError("no such file", file=path)
-    suffix = path.suffix.lower()
-    try:
-        if suffix in (".csv", ".tsv"):
-            separator = "\t" if suffix == ".tsv" else ","
-            return pl.read_csv(path, separator=separator, infer_schema_length=None)
-        if suffix == ".parquet":
-            return pl.read_parquet(path)
-        if suffix in (".jsonl", ".ndjson"):
-            return pl.read_ndjson(path, infer_schema_length=None)
-        if suffix == ".json":
-            return pl.read_json(path, infer_schema_length=None)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise InputError(_unreadable(path, error), file=path) from error
-    raise InputError(
-        f"{suffix or 'no'} ending is not known; use .csv, .tsv, .jsonl, .json or .parquet, "
-        f"or the directory of a ledger",
-        file=path,
-    )
-
-
-def _unreadable(path: Path, error: Exception) -> str:
-    """Why a file cannot be read; for a CSV with the line whose cells do not match the header."""
-    if path.suffix.lower() in (".csv", ".tsv"):
-        with path.open(newline="", errors="replace") as lines:
-            rows = csv.reader(lines, delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
-            header = len(next(rows, []))
-            for row in rows:
-                if len(row) > header:
-                    return f"line {rows.line_num} has {len(row)} cells, the header {header}"
-    return f"cannot be read: {str(error).splitlines()[0]}"
-
-
 def _nearest(name: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    lasts = [own for own in known if own.lower().replace("/", ".").split(".")[-1] == name.lower()]
+    near = lasts or difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     return f"; did you mean {near[0]!r}" if near else f" among {', '.join(list(known)[:12])}"

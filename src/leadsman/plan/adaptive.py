@@ -27,17 +27,21 @@ from leadsman.runs import Recipe, Run
 from leadsman.train.ladder import plan_trunks, train_ladder
 
 FIRST_BRANCHES = 2
+FIRST_OF_GIVEN = 4
+"""Of a given model, whose law rests on one size."""
 
 
 def first_round(ladder: Sequence[Recipe]) -> list[Recipe]:
-    """Each series of a ladder at its smallest token counts."""
+    """Each series of a ladder at its smallest token counts, as many as its law needs."""
     series: dict[str, list[Recipe]] = {}
     for recipe in ladder:
         series.setdefault(recipe.trunk_id, []).append(recipe)
     return [
         recipe
         for each in series.values()
-        for recipe in sorted(each, key=lambda r: r.tokens)[:FIRST_BRANCHES]
+        for recipe in sorted(each, key=lambda r: r.tokens)[
+            : FIRST_OF_GIVEN if each[0].start else FIRST_BRANCHES
+        ]
     ]
 
 

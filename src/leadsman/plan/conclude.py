@@ -15,7 +15,7 @@ from leadsman.plan import data
 from leadsman.plan.account import account
 from leadsman.plan.account.levels import stored_draws
 from leadsman.plan.decide import decide
-from leadsman.plan.decision import BeliefOfRuns, Objective
+from leadsman.plan.decision import BeliefOfWays, Objective
 from leadsman.plan.designed import Designed
 from leadsman.plan.plan import Plan
 from leadsman.plan.settings.axes import Axes
@@ -114,12 +114,14 @@ def settled_options(found: Designed, axes: Axes, settled: Settled, base: str) ->
     """Every size at the settings that were found best, as far as there is text enough for it."""
     if not settled.row:
         return []
+    beside = [each for each in found.beside if each.mixture.name == base]
     plain = final_options(
         found.project,
-        [axes.references[base]],
+        [] if beside else [axes.references[base]],
         vocab_size=found.tokens["vocab_size"],
         data=found.tokens["data"],
         budget_flops=settled.budget_flops,
+        beside=beside,
     )
     moved = [axes.moved(recipe, settled.row) for recipe in plain]
     return [recipe for recipe in moved if _has_text_for(found, recipe)]
@@ -134,29 +136,35 @@ def _has_text_for(found: Designed, recipe: Recipe) -> bool:
     return True
 
 
-def _curves(plan: Plan, found: Designed, axes: Axes, belief: BeliefOfRuns) -> list[dict[str, Any]]:
-    """The forecast for the chosen shape over compute, from the soundings to the budget."""
-    shape = plan.chosen.recipe.shape
+def _curves(plan: Plan, found: Designed, axes: Axes, belief: BeliefOfWays) -> list[dict[str, Any]]:
+    """The forecast over compute, from the soundings to the budget: fresh starts at the shape of the
+    best of them, given models at their own.
+    """
+    ranked = [plan.chosen, *plan.alternatives, plan.naive]
+    fresh = [each.recipe for each in ranked if not each.recipe.start] or [found.ladder[0]]
     least = min(recipe.flops for recipe in found.ladder)
     flops = np.geomspace(least, plan.budget_flops, CURVE_POINTS)
-    plain = [replace(found.ladder[0], mixture=mixture) for mixture in found.mixtures]
-    series = {mixture.name: axes.row(recipe) for mixture, recipe in zip(found.mixtures, plain)}
+    plain = [
+        replace(found.ladder[0], mixture=each, shape=fresh[0].shape) for each in found.mixtures
+    ]
+    recipes = {recipe.mixture.name: recipe for recipe in [*plain, *found.beside]}
     if axes.departed(plan.chosen.recipe):
-        series[axes.label(plan.chosen.recipe)] = axes.row(plan.chosen.recipe)
-    scale = {
-        "params": [float(shape.non_embedding_params)] * CURVE_POINTS,
-        "tokens": flops / shape.train_flops_per_token,
-        "flops": flops,
-    }
-    points = pl.concat(
-        pl.DataFrame(scale | {k: [v] * CURVE_POINTS for k, v in row.items() if k not in scale})
-        for row in series.values()
-    )
+        recipes[axes.label(plan.chosen.recipe)] = plan.chosen.recipe
+    parts = []
+    for recipe in recipes.values():
+        scale = {
+            "params": [float(recipe.shape.non_embedding_params)] * CURVE_POINTS,
+            "tokens": flops / recipe.shape.train_flops_per_token,
+            "flops": flops,
+        }
+        rest = {k: [v] * CURVE_POINTS for k, v in axes.row(recipe).items() if k not in scale}
+        parts.append(pl.DataFrame(scale | rest))
+    points = pl.concat(parts)
     forecast = belief.forecast(points, draws=DRAWS, seed=found.project.seed)
     bounds = {str(level): forecast.interval(level).tolist() for level in (0.5, 0.8, 0.95)}
     median = forecast.quantile(0.5).tolist()
     curves = []
-    for position, name in enumerate(series):
+    for position, name in enumerate(recipes):
         rows = slice(position * CURVE_POINTS, (position + 1) * CURVE_POINTS)
         curves.append(
             {

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import polars as pl
 
 from leadsman.errors import BudgetError
+from leadsman.humanize import ON, way_and_mixture
 from leadsman.laws import Forecast
 from leadsman.plan.decision import Belief, Objective
 from leadsman.plan.decision.space import at_share
@@ -111,10 +112,12 @@ def points_of(recipes: Sequence[Recipe]) -> pl.DataFrame:
 
 
 def _naive(ranked: Sequence[Option], chosen: Option) -> Option:
-    """The natural mixture at the chosen size: the two differ in data, and in settings if these were
-    chosen. The choice itself where a limit rules the natural mixture out.
+    """The natural mixture at the chosen size and from the same weights: the two differ in data, and
+    in settings if these were chosen. The choice itself where a limit rules the natural mixture out.
     """
-    natural = [option for option in ranked if option.recipe.mixture.name == "natural"]
+    way = way_and_mixture(chosen.recipe.mixture.name, chosen.recipe.start)[0]
+    names = [f"{way}{ON}natural"] if way else ["natural"]
+    natural = [option for option in ranked if option.recipe.mixture.name in names]
     same_shape = [option for option in natural if option.recipe.shape == chosen.recipe.shape]
     return (same_shape or natural or [chosen])[0]
 

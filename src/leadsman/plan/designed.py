@@ -22,12 +22,16 @@ class Designed:
         mixtures: the sounded ones.
         tokens: result of the tokenise stage, with ``full``, the full size of each token set.
         ladder: the soundings at the reference settings.
+        beside: series of given models (:mod:`leadsman.plan.starts`): recipes but for their tokens.
+        starts: the models, ready for JSON.
     """
 
     project: Project
     mixtures: Sequence[Mixture]
     tokens: Mapping[str, Any]
     ladder: Sequence[Recipe]
+    beside: Sequence[Recipe] = ()
+    starts: Sequence[Mapping[str, Any]] = ()
 
     @cached_property
     def axes(self) -> Axes:
@@ -38,6 +42,7 @@ class Designed:
             [each.name for each in self.project.sources],
             self.ladder[0],
             keep=self.project.selection.keep,
+            beside=self.beside,
         )
 
     def options(
@@ -51,4 +56,5 @@ class Designed:
             data=self.tokens["data"],
             budget_flops=budget_flops,
             full=self.tokens.get("full"),
+            beside=self.beside,
         )

@@ -1,5 +1,7 @@
 """The forecast from the soundings finished so far, for a page that watches a running plan.
 
+It is of fresh starts; a base model (``starts``) is forecast by the plan alone.
+
 Nothing is written: the plan's own forecast, from all soundings, is made by the plan.
 """
 
@@ -16,6 +18,7 @@ from leadsman.plan.conclude import Y
 from leadsman.plan.decide import points_of
 from leadsman.plan.project import load_project
 from leadsman.plan.soundings import final_options
+from leadsman.plan.workspace import Workspace
 from leadsman.runs import Ledger, Mixture
 
 DRAWS = 400
@@ -37,6 +40,7 @@ def interim_forecast(work: Path) -> dict[str, Any]:
         run
         for run in Ledger(str(work / "ledger"))
         if run.role == "proxy" and run.status == "finished" and run.recipe is not None
+        if not run.recipe.start
     ]
     try:
         project = load_project(work / "project.yaml")
@@ -49,7 +53,10 @@ def interim_forecast(work: Path) -> dict[str, Any]:
             told = f"{counts[few[0]]} finished runs of the {few[0]} mixture are too few to forecast"
             return {"runs": len(finished), "why": f"{told}; {LEAST_RUNS} are needed."}
         mixtures = [Mixture(name, {name: 1.0}) for name in counts]
-        options = final_options(project, mixtures, vocab_size=project.tokenizer.vocab_size, data="")
+        size = project.tokenizer.vocab_size
+        if project.starts:  # whose tokenizer it is then
+            size = Workspace(work).result("tokenise")["vocab_size"]
+        options = final_options(project, mixtures, vocab_size=size, data="")
         widths = sorted({option.shape.width for option in options})
         middle = [each for each in options if each.shape.width == widths[len(widths) // 2]]
         forecast = forecast_runs(

@@ -22,7 +22,8 @@ from leadsman.plan.designed import Designed
 from leadsman.plan.plan import Plan
 from leadsman.plan.project import Project
 from leadsman.plan.settings.runs import setting_runs
-from leadsman.plan.soundings import check_budget, sounding_recipes
+from leadsman.plan.soundings import check_budget, looked_at, refusal, sounding_recipes
+from leadsman.plan.starts import Start
 from leadsman.plan.workspace import Workspace, fingerprint_of
 from leadsman.runs import ForecastScore, Mixture, Recipe, Run
 from leadsman.train.ladder import plan_trunks, train_ladder
@@ -57,19 +58,28 @@ def make_plan(
     project = project.allowed()
     measured = project.budget.measured(workspace.ledger)
     project = project.model_copy(update={"budget": measured})
-    check_budget(project)
-    tokens, mixtures = _data_stages(project, workspace)
+    project, starts = looked_at(project)
+    allowed = [start for start in starts if refusal(project, start) is None]
+    check_budget(project, allowed)
+    tokens, mixtures = _data_stages(project, workspace, starts)
     if here:
         tokens["full"] |= _readable(project, tokens, workspace)
+    known = _known_starts(project, starts, workspace, tokens)
+    beside = [
+        recipe
+        for start in allowed
+        for recipe in start.series(mixtures, tokens["data"], seed=project.seed)
+    ]
     ladder = sounding_recipes(
         project.soundings,
         mixtures,
         vocab_size=tokens["vocab_size"],
         data=tokens["data"],
         seed=project.seed,
+        beside=beside,
     )
-    found = Designed(project, mixtures, tokens, ladder)
-    places = _places(workspace, tokens)
+    found = Designed(project, mixtures, tokens, ladder, beside, known)
+    places = _places(workspace, tokens, starts)
     if adaptive:
         runs = sound_adaptively(found, workspace, engine, y=Y, places=places)
     else:
@@ -103,13 +113,17 @@ def carry_out(
         EngineError: a run was lost or diverged.
     """
     tokens = workspace.result("tokenise")
+    _, starts = looked_at(project)
     wanted = {plan.chosen.recipe.id: (plan.chosen.recipe, "final")}
     wanted.setdefault(plan.naive.recipe.id, (plan.naive.recipe, "naive"))
     jobs = [
         job
         for recipe, role in wanted.values()
         for job in plan_trunks(
-            [recipe], **_places(workspace, tokens), role=role, models=str(workspace.path / "models")
+            [recipe],
+            **_places(workspace, tokens, starts),
+            role=role,
+            models=str(workspace.path / "models"),
         )
     ]
     recipes = [recipe for recipe, _ in wanted.values()]
@@ -125,7 +139,28 @@ def carry_out(
     return scores
 
 
-def _data_stages(project: Project, workspace: Workspace) -> tuple[dict[str, Any], list[Mixture]]:
+def _known_starts(
+    project: Project, starts: Sequence[Start], workspace: Workspace, tokens: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """What is known of each base model before any run: its result as it is, or why it is left."""
+    if not starts:
+        return []
+    held_out = data.held_out_directories(workspace)[data.HELD_OUT]
+    known: list[dict[str, Any]] = workspace.stage(
+        "starts",
+        f"Look at {len(starts)} base models" if len(starts) > 1 else "Look at the base model",
+        [[each.to_dict() for each in starts], tokens["sets"][data.HELD_OUT]],
+        lambda: [each.to_dict() | {"as_it_is": each.bpb(held_out)} for each in starts],
+    )
+    for each, start in zip(known, starts, strict=True):
+        each["left_out"] = refusal(project, start)
+    tell.tell_starts(known, workspace.watcher)
+    return known
+
+
+def _data_stages(
+    project: Project, workspace: Workspace, starts: Sequence[Start]
+) -> tuple[dict[str, Any], list[Mixture]]:
     """From files to token sets and mixtures."""
     files = data.input_files(project)
     prepared = workspace.stage(
@@ -164,8 +199,9 @@ def _data_stages(project: Project, workspace: Workspace) -> tuple[dict[str, Any]
             {name: each["corpus"] for name, each in selected["sets"].items()},
             prepared["held_out"],
             project.tokenizer.model_dump(),
+            *(each.vocabulary for each in starts[:1]),
         ],
-        lambda: data.tokenise(project, workspace),
+        lambda: data.tokenise(project, workspace, given=starts[0].tokenizer if starts else None),
         owns=["tokens", "tokenizer.json"],
     )
     tell.tell_tokens(tokens, workspace.watcher)
@@ -199,7 +235,8 @@ def _readable(project: Project, tokens: dict[str, Any], workspace: Workspace) ->
 
 def _asked(project: Project) -> dict[str, Any]:
     """What of a project decides beside its text, which the runs name."""
-    plain = project.model_dump(mode="json", exclude={"sources", "target"})
+    apart = {"sources", "target"} | ({"starts"} if not project.starts else set())
+    plain = project.model_dump(mode="json", exclude=apart)
     return plain | {"prices": {each.name: str(each.price) for each in project.priced}}
 
 
@@ -278,10 +315,13 @@ def _train(
     return runs
 
 
-def _places(workspace: Workspace, tokens: dict[str, Any]) -> dict[str, Any]:
+def _places(
+    workspace: Workspace, tokens: dict[str, Any], starts: Sequence[Start]
+) -> dict[str, Any]:
     return {
         "sources": data.token_directories(workspace, tokens),
         "held_out": data.held_out_directories(workspace),
         "ledger": workspace.ledger.location,
         "work": str(workspace.path / "training"),
+        "starts": {each.id: each.spec.path for each in starts},
     }

@@ -17,6 +17,7 @@ from leadsman.plan.inference import ServingSpec
 from leadsman.plan.money import Money, common_currency
 from leadsman.plan.settings.vary import VarySpec
 from leadsman.plan.sources import EPOCHS
+from leadsman.plan.starts import StartSpec
 from leadsman.strict_yaml import Strict, load_yaml
 from leadsman.train.defaults import LADDER_WIDTHS
 
@@ -136,14 +137,18 @@ class Project(Strict):
     vary: VarySpec = VarySpec()
     decision: DecisionSpec = DecisionSpec()
     serving: ServingSpec | None = None
+    starts: tuple[StartSpec, ...] = Field(
+        (), description="base models whose continued training is weighed beside a fresh start"
+    )
     seed: int = Field(0, ge=0)
 
     @model_validator(mode="after")
     def _names_differ(self) -> Project:
-        names = [source.name for source in self.sources]
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f"two sources are called {name!r}")
+        for kind, given in (("sources", self.sources), ("starts", self.starts)):
+            names = [each.name for each in given]
+            for name in names:
+                if names.count(name) > 1:
+                    raise ValueError(f"two {kind} are called {name!r}")
         return self
 
     @model_validator(mode="after")
@@ -224,8 +229,15 @@ def load_project(path: Path) -> Project:
             "target": project.target.model_copy(
                 update={"path": str(_beside(path, project.target.path))}
             ),
+            "starts": tuple(_start_beside(path, start) for start in project.starts),
         }
     )
+
+
+def _start_beside(project_file: Path, start: StartSpec) -> StartSpec:
+    places = {"path": start.path, "tokenizer": start.tokenizer}
+    found = {name: str(_beside(project_file, each)) for name, each in places.items() if each}
+    return start.model_copy(update=found)
 
 
 def _beside(project_file: Path, path: str) -> str | Path:

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
-from leadsman.errors import BudgetError
+from leadsman.errors import BudgetError, InputError
 from leadsman.plan.inference import ServingSpec, forward_flops
 from leadsman.plan.memory import TrainingSetting, estimate_memory
 from leadsman.plan.project import Project, SoundingSpec
+from leadsman.plan.starts import Start, open_starts
 from leadsman.runs import Mixture, ModelShape, Recipe
 from leadsman.train.cost import LEAST_TOKENS, estimate_ladder_seconds, ladder_recipes
 from leadsman.train.defaults import BATCH_TOKENS, default_recipe, shape_of_width
@@ -34,7 +36,13 @@ BEYOND_LADDER = 1.25
 
 
 def sounding_recipes(
-    spec: SoundingSpec, mixtures: Sequence[Mixture], *, vocab_size: int, data: str, seed: int
+    spec: SoundingSpec,
+    mixtures: Sequence[Mixture],
+    *,
+    vocab_size: int,
+    data: str,
+    seed: int,
+    beside: Sequence[Recipe] = (),
 ) -> list[Recipe]:
     """The soundings of a project.
 
@@ -44,6 +52,7 @@ def sounding_recipes(
         vocab_size: of the tokenizer.
         data: identity of the tokens.
         seed: of weights and order, the same for all: what differs is the design.
+        beside: series of given models (:mod:`leadsman.plan.starts`), after the ladder.
 
     Raises:
         BudgetError: the minutes are too few for the smallest ladder.
@@ -61,10 +70,32 @@ def sounding_recipes(
                 held_out_tokens=HELD_OUT_TOKENS,
                 branches=branches,
                 widths=spec.widths,
+                beside=beside,
             )
         except BudgetError as error:
             refusal = error
     raise refusal
+
+
+def looked_at(project: Project) -> tuple[Project, list[Start]]:
+    """The base models of a project, and the project with the size of their vocabulary.
+
+    Raises:
+        InputError: a model or its tokenizer cannot be used, they differ in tokenizer, or the
+            project asks for a vocabulary of another size.
+    """
+    starts = open_starts(project.starts, seq_len=SEQ_LEN)
+    if not starts:
+        return project, []
+    spec, size = project.tokenizer, starts[0].vocab_size
+    if "vocab_size" in spec.model_fields_set and spec.vocab_size != size:
+        raise InputError(
+            f"is {spec.vocab_size:,}, but a plan with starts takes their tokenizer, and that of "
+            f"{starts[0].spec.name!r} has {size:,} entries; leave tokenizer.vocab_size out",
+            column="tokenizer.vocab_size",
+        )
+    taken = spec.model_copy(update={"vocab_size": size})
+    return project.model_copy(update={"tokenizer": taken}), starts
 
 
 def demo_budget(spec: SoundingSpec, *, vocab_size: int) -> float:
@@ -74,16 +105,24 @@ def demo_budget(spec: SoundingSpec, *, vocab_size: int) -> float:
     return FINAL_RATIO * max(recipe.flops for recipe in recipes)
 
 
-def check_budget(project: Project) -> None:
+def check_budget(project: Project, starts: Sequence[Start] = ()) -> None:
     """Refuse a project whose budget cannot be met, before any work is done for it.
+
+    Args:
+        project: with its vocabulary's size.
+        starts: base models that the limits allow.
 
     Raises:
         BudgetError: too little time for the smallest ladder, or too few FLOPs for one run.
     """
     mixtures = [Mixture(name, {name: 1.0}) for name in project.soundings.mixtures]
-    vocab_size = project.tokenizer.vocab_size
-    sounding_recipes(project.soundings, mixtures, vocab_size=vocab_size, data="", seed=project.seed)
-    final_options(project, mixtures, vocab_size=vocab_size, data="")
+    given: dict[str, Any] = {
+        "vocab_size": project.tokenizer.vocab_size,
+        "data": "",
+        "beside": [s for start in starts for s in start.series(mixtures, "", seed=project.seed)],
+    }
+    sounding_recipes(project.soundings, mixtures, seed=project.seed, **given)
+    final_options(project, mixtures, **given)
 
 
 def final_options(
@@ -94,8 +133,9 @@ def final_options(
     data: str,
     budget_flops: float | None = None,
     full: Mapping[str, float] | None = None,
+    beside: Sequence[Recipe] = (),
 ) -> list[Recipe]:
-    """Every mixture and size the budget can be spent on.
+    """Every mixture and size the budget can be spent on, and every series of a given model.
 
     Sizes run over the ladder and a little beyond. Each recipe spends the whole budget: ``tokens =
     budget / flops_per_token``, less what serving takes where it is paid from the budget.
@@ -108,6 +148,7 @@ def final_options(
         data: identity of the tokens.
         budget_flops: in place of the project's, where data was bought from it.
         full: tokens of each token set at its full size, for ``decision.max_epochs``.
+        beside: series of given models: recipes but for their tokens.
 
     Raises:
         BudgetError: nothing is left; says what ruled options out.
@@ -118,9 +159,7 @@ def final_options(
     ruled_out: dict[str, str] = {}
     for width in range(min(ladder), int(BEYOND_LADDER * max(ladder)) + 1, 8):
         shape = shape_of_width(width, vocab_size=vocab_size, seq_len=SEQ_LEN)
-        left = flops - _served_flops(project, shape)
-        tokens = int(max(left, 0.0) / shape.train_flops_per_token)
-        reason = _ruled_out(project, shape, tokens, flops, left)
+        tokens, reason = _tokens_of(project, shape, flops)
         if reason is not None:
             ruled_out.setdefault(*reason)
             continue
@@ -130,6 +169,11 @@ def final_options(
                 ruled_out.setdefault("max_epochs", source)
                 continue
             options.append(default_recipe(shape, mixture, data, tokens, seed=project.seed))
+    for series in beside:
+        tokens, reason = _tokens_of(project, series.shape, flops)
+        source = _too_often(project, series.mixture, tokens, full or {})
+        if reason is None and source is None:
+            options.append(replace(series, tokens=tokens))
     if options:
         return options
     if len(ruled_out) > 1:
@@ -144,6 +188,13 @@ def epochs_of(mixture: Mixture, tokens: float, full: Mapping[str, float]) -> dic
         for name, weight in mixture.weights.items()
         if weight and name in full
     }
+
+
+def refusal(project: Project, start: Start) -> str | None:
+    """Why the budget or a limit rules a base model out; ``None`` if it can be continued."""
+    name = f"the base model {start.spec.name!r}"
+    reason = _tokens_of(project, start.shape, project.budget.total_flops, name)[1]
+    return None if reason is None else reason[1]
 
 
 def _too_often(
@@ -168,13 +219,22 @@ def _served_flops(project: Project, shape: ModelShape) -> float:
     return spec.tokens * serve_flops(shape, spec) if spec is not None and spec.in_budget else 0.0
 
 
+def _tokens_of(
+    project: Project, shape: ModelShape, budget: float, what: str = "the smallest model tried"
+) -> tuple[int, tuple[str, str] | None]:
+    """Tokens that the budget pays for, and what rules the size out: a constraint, a sentence."""
+    left = budget - _served_flops(project, shape)
+    tokens = int(max(left, 0.0) / shape.train_flops_per_token)
+    return tokens, _ruled_out(project, shape, tokens, budget, left, what)
+
+
 def _ruled_out(
-    project: Project, shape: ModelShape, tokens: int, budget: float, left: float
+    project: Project, shape: ModelShape, tokens: int, budget: float, left: float, what: str
 ) -> tuple[str, str] | None:
     """Why a size cannot be planned: the constraint and a sentence; ``None`` if it can."""
     params, limit = shape.non_embedding_params, project.budget.max_params
     least = LEAST_TOKENS * shape.train_flops_per_token
-    name = f"the smallest model tried has {params:,} parameters and needs"
+    name = f"{what} has {params:,} parameters and needs"
     if limit is not None and params > limit:
         return "max_params", f"at most {limit:,} parameters may be served, but {name} as many"
     if tokens < LEAST_TOKENS:

@@ -5,12 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from leadsman.humanize import count, duration, megabytes, setting_name, setting_value
+from leadsman.humanize import (
+    count,
+    duration,
+    megabytes,
+    setting_name,
+    setting_value,
+    way_and_mixture,
+)
 from leadsman.plan.data import HELD_OUT
 from leadsman.plan.plan import Plan
 from leadsman.plan.project import Project
 from leadsman.plan.settings.axes import Axes
-from leadsman.plan.soundings import final_options, reference_seconds, sounding_recipes
+from leadsman.plan.soundings import (
+    final_options,
+    looked_at,
+    reference_seconds,
+    refusal,
+    sounding_recipes,
+)
 from leadsman.plan.workspace import Watcher, Workspace
 from leadsman.runs import ForecastScore, Mixture, Recipe, Run
 from leadsman.train.cost import machine_ratio
@@ -24,11 +37,24 @@ def dry_run(project: Project, workers: int, watcher: Watcher) -> None:
         BudgetError: the budget, or the minutes of sounding, are too small.
     """
     mixtures = [Mixture(name, {name: 1.0}) for name in project.soundings.mixtures]
+    project, starts = looked_at(project)
     vocab_size = project.tokenizer.vocab_size
+    refused = [refusal(project, start) for start in starts]
+    beside = [
+        recipe
+        for start, why in zip(starts, refused, strict=True)
+        if why is None
+        for recipe in start.series(mixtures, "", seed=project.seed)
+    ]
     recipes = sounding_recipes(
-        project.soundings, mixtures, vocab_size=vocab_size, data="", seed=project.seed
+        project.soundings,
+        mixtures,
+        vocab_size=vocab_size,
+        data="",
+        seed=project.seed,
+        beside=beside,
     )
-    options = final_options(project, mixtures[:1], vocab_size=vocab_size, data="")
+    options = final_options(project, mixtures[:1], vocab_size=vocab_size, data="", beside=beside)
     watcher.stage(f"Dry run of {project.name}: nothing is read or written")
     watcher.note(f"sources: {', '.join(source.path for source in project.sources)}")
     watcher.note(f"target: {project.target.path}; selector: {project.selection.method}")
@@ -45,6 +71,9 @@ def dry_run(project: Project, workers: int, watcher: Watcher) -> None:
             for recipe in recipes
             if recipe.mixture is mixtures[0]
         ],
+    )
+    tell_starts(
+        [s.to_dict() | {"left_out": why} for s, why in zip(starts, refused, strict=True)], watcher
     )
     ratio = machine_ratio()
     watcher.note(
@@ -63,12 +92,24 @@ def dry_run(project: Project, workers: int, watcher: Watcher) -> None:
             f"then up to {len(axes.departures)} runs that try settings, with at most "
             f"{100 * project.vary.share:.0f} % of that compute"
         )
-    middle = options[len(options) // 2]
+    fresh = [each for each in options if not each.start] or options
+    middle = fresh[len(fresh) // 2]
     watcher.note(
         f"The run being planned costs {project.budget.total_flops:.3g} FLOPs: about "
         f"{duration(ratio * reference_seconds([middle], 1))} here with "
         f"{count(middle.shape.non_embedding_params)} parameters"
     )
+
+
+def tell_starts(starts: Sequence[Mapping[str, Any]], watcher: Watcher) -> None:
+    """Each base model: its size, its result as it is, and whether continuing it is weighed."""
+    for each in starts:
+        said = f"base model {each['name']}: {count(each['params'])} parameters"
+        if each.get("as_it_is") is not None:
+            said += f", {each['as_it_is']:.4f} bits/byte as it is"
+        watcher.note(said + (f"; left out: {each['left_out']}" if each["left_out"] else ""))
+    if starts:
+        watcher.note("What their own training cost is spent already; no budget here counts it")
 
 
 def tell_prepared(prepared: Mapping[str, Any], watcher: Watcher) -> None:
@@ -151,10 +192,12 @@ def tell_plan(plan: Plan, watcher: Watcher) -> None:
     header = ["", "mixture", "params", "tokens", "bits/byte", "95 % interval"]
     watcher.table(f"Forecast for {plan.budget_flops:.3g} FLOPs", header, list(best.values()))
     recipe = plan.chosen.recipe
+    way, mixture = way_and_mixture(recipe.mixture.name, recipe.start)
+    way = f"{way or 'start fresh'}, " if plan.details.get("starts") else ""
     watcher.note(
-        f"Plan: {count(recipe.shape.non_embedding_params)} parameters ({recipe.shape.layers} "
+        f"Plan: {way}{count(recipe.shape.non_embedding_params)} parameters ({recipe.shape.layers} "
         f"layers, width {recipe.shape.width}), {count(recipe.tokens)} tokens of the "
-        f"{recipe.mixture.name} mixture, lr {recipe.lr:g}, batch {recipe.batch_tokens} tokens, "
+        f"{mixture} mixture, lr {recipe.lr:g}, batch {recipe.batch_tokens} tokens, "
         f"{recipe.schedule.name}"
     )
     _tell_details(plan, watcher)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from leadsman.humanize import count
+from leadsman.humanize import count, way_and_mixture
 from leadsman.report.figures import params_of, unit_of
 from leadsman.report.markup import card, text
 from leadsman.report.read import Findings
@@ -57,14 +57,28 @@ def decision(findings: Findings) -> str:
             "<p>The soundings are not finished; this page shows what is known so far.</p>"
         )
     chosen = plan["chosen"]
-    recipe, forecast = chosen["recipe"], chosen["forecast"]
+    forecast = chosen["forecast"]
     return (
-        f"{name}<h1>Train {count(params_of(chosen))} parameters on {count(recipe['tokens'])} "
-        f"tokens of the {text(recipe['mixture']['name'])} mixture</h1>"
+        f"{name}<h1>{_what_to_run(plan)}</h1>"
         f'<p class="lead">{_promise(plan)}</p>'
         f'<ul class="cards">{"".join(card(*each) for each in _cards(findings))}</ul>'
         f'<p class="soft">{_settings(plan)}</p>{warnings_of(forecast)}'
     )
+
+
+def _what_to_run(plan: dict[str, Any]) -> str:
+    """Size, tokens and mixture; where base models were weighed, what to begin with too."""
+    recipe, size = plan["chosen"]["recipe"], f"{count(params_of(plan['chosen']))} parameters"
+    way, mixture = _way_and_mixture(recipe)
+    if way:
+        verb = f"{text(way[0].upper() + way[1:])} ({size})"
+    else:
+        verb = f"Start fresh: train {size}" if plan.get("starts") else f"Train {size}"
+    return f"{verb} on {count(recipe['tokens'])} tokens of the {text(mixture)} mixture"
+
+
+def _way_and_mixture(recipe: dict[str, Any]) -> tuple[str, str]:
+    return way_and_mixture(recipe["mixture"]["name"], recipe.get("start", ""))
 
 
 def _promise(plan: dict[str, Any]) -> str:
@@ -77,7 +91,7 @@ def _promise(plan: dict[str, Any]) -> str:
     )
     saving = plan.get("saving")
     if saving:
-        naive = text(plan["naive"]["recipe"]["mixture"]["name"])
+        naive = text(_way_and_mixture(plan["naive"]["recipe"])[1])
         share = f"{100 * (1 - saving['fraction']):.0f}\u00a0% of it"
         said += (
             f" The {naive} mixture would need all the compute for what this reaches with {share}"
@@ -108,7 +122,7 @@ def _cards(findings: Findings) -> Iterator[tuple[str, ...]]:
             "compute saved at equal quality",
             f"{more}{100 * saving['fraction']:.0f} %",
             f"80 %: {100 * saving['low']:.0f} to {100 * saving['high']:.0f} %, against the "
-            f"{plan['naive']['recipe']['mixture']['name']} mixture",
+            f"{_way_and_mixture(plan['naive']['recipe'])[1]} mixture",
         )
     regret = plan.get("regret")
     detail = f"of {1 + len(plan['alternatives'])} weighed" if plan["alternatives"] else ""

@@ -54,7 +54,7 @@ def alternatives(findings: Findings) -> str:
     )
     if len(ranked) > MAX_ALTERNATIVES:
         body += f'<p class="soft">{len(ranked) - MAX_ALTERNATIVES} more were weighed.</p>'
-    body += _rules(plan) + _would_change(plan) + _constraints(plan)
+    body += _starts(plan) + _rules(plan) + _would_change(plan) + _constraints(plan)
     return section("alternatives", "What it beat", body)
 
 
@@ -68,6 +68,23 @@ def _option_row(option: dict[str, Any]) -> list[str]:
         f"{low:.4f} to {high:.4f}",
         f"{100 * option['probability_best']:.0f} %",
     ]
+
+
+def _starts(plan: dict[str, Any]) -> str:
+    """The base models that were weighed."""
+    unit = text(unit_of(plan["y"]))
+    items = "".join(
+        f"<li><b>{text(each['name'])}</b>: {count(each['params'])} parameters, "
+        f"{each['as_it_is']:.4f} {unit} as it is, from {text(each['path'])}"
+        + (f"; left out: {text(each['left_out'])}" if each["left_out"] else "")
+        + "</li>"
+        for each in plan.get("starts") or ()
+    )
+    return items and (
+        f"<h3>Base models</h3><ul>{items}</ul><p>Each is weighed with all its parameters trained "
+        "further, beside training from fresh weights. What its own training cost is spent "
+        "already; no budget here counts it.</p>"
+    )
 
 
 def _rules(plan: dict[str, Any]) -> str:

@@ -4,7 +4,7 @@ glibc keeps what is freed in its heap, and raises the size from which it asks th
 with every large block that is freed (up to 32 MB). A training step frees and takes many tensors of
 different size, and the heap ends up with 1.15 to 1.9 times what any moment needs
 (docs/planning.md). With the size fixed, every tensor of some size is mapped and given back on its
-own. That takes 1.3 to 1.5 times the processor time: the system clears each page it hands out again.
+own. That takes 1.27 to 1.45 times the processor time: the system clears each page it hands out.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -82,11 +83,13 @@ def ladder_recipes(
     branches: int = 4,
     widths: Sequence[int] = LADDER_WIDTHS,
     precision: str | None = None,
+    beside: Sequence[Recipe] = (),
 ) -> list[Recipe]:
     """A ladder of sizes x tokens x mixtures that takes ``minutes`` on the reference machine.
 
     Every size gets the same largest compute ``C`` and, by halves, ``branches`` token counts;
-    ``C`` is found by bisection on :func:`estimate_ladder_seconds`.
+    ``C`` is found by bisection on :func:`estimate_ladder_seconds`. So does every recipe of
+    ``beside``, at ``LENGTHS`` token counts: a single size needs more of them for a law.
 
     Args:
         mixtures: data mixtures to sound.
@@ -99,6 +102,8 @@ def ladder_recipes(
         branches: token counts a size.
         widths: of the models, one a size.
         precision: see :func:`~leadsman.train.defaults.default_recipe`.
+        beside: series of one size each, such as runs continued from a model; recipes but for their
+            tokens.
 
     Raises:
         BudgetError: not enough for the smallest ladder.
@@ -107,23 +112,31 @@ def ladder_recipes(
     shapes = [shape_of_width(w, vocab_size=vocab_size, seq_len=seq_len) for w in sorted(widths)]
 
     def design(flops: float) -> list[Recipe]:
-        return [
+        ladder = [
             default_recipe(shape, mixture, data, tokens, seed=seed, precision=precision)
             for shape in shapes
             for mixture in mixtures
             for tokens in branch_tokens(flops / shape.train_flops_per_token, branches)
+        ]
+        return ladder + [
+            replace(recipe, tokens=tokens)
+            for recipe in beside
+            for tokens in series_tokens(flops / recipe.shape.train_flops_per_token)
         ]
 
     def seconds(flops: float) -> float:
         jobs = plan_trunks(design(flops), sources={}, held_out={}, ledger="", work="")
         return estimate_ladder_seconds(jobs, workers=workers, held_out_tokens=held_out_tokens)
 
-    largest = shapes[-1]
-    low = LEAST_TOKENS * 2 ** (branches - 1) * largest.train_flops_per_token
+    low = LEAST_TOKENS * max(
+        2 ** (branches - 1) * shapes[-1].train_flops_per_token,
+        LEAST_RANGE * max((each.shape.train_flops_per_token for each in beside), default=0.0),
+    )
     allowed = minutes * 60
     if seconds(low) > allowed:
         raise BudgetError(
-            f"{minutes:g} minutes are too few for the smallest ladder of {len(mixtures)} mixtures; "
+            f"{minutes:g} minutes are too few for the smallest ladder of {len(mixtures)} mixtures"
+            f"{f' and {len(beside)} series of a given model' if beside else ''}; "
             f"{math.ceil(seconds(low) / 6) / 10:g} are the least"
         )
     high = low
@@ -146,6 +159,20 @@ def branch_tokens(most: float, branches: int) -> list[int]:
     [199680, 399360, 799744]
     """
     return [int(most / 2**k) // 1024 * 1024 for k in reversed(range(branches))]
+
+
+LENGTHS, LEAST_RANGE, MOST_RANGE = 6, 8, 16
+"""Token counts of a series of one size, and the longest of them over the shortest."""
+
+
+def series_tokens(most: float) -> list[int]:
+    """``LENGTHS`` token counts up to ``most``, evenly apart in their logs, multiples of 1024.
+
+    >>> series_tokens(524_288)
+    [32768, 56320, 99328, 172032, 301056, 524288]
+    """
+    least = max(LEAST_TOKENS, most / MOST_RANGE)
+    return [round(each) // 1024 * 1024 for each in np.geomspace(least, most, LENGTHS)]
 
 
 def machine_ratio(*, seconds: float = 3.0) -> float:

@@ -32,6 +32,8 @@ def start_id(path: str | Path) -> str:
 def load_start(recipe: Recipe, path: str) -> Decoder | None:
     """The model a recipe continues from; ``None`` if it starts afresh.
 
+    A recipe may train on shorter sequences than the model has read before.
+
     Raises:
         InputError: the folder holds other weights than the recipe names, or none.
     """
@@ -49,4 +51,4 @@ def load_start(recipe: Recipe, path: str) -> Decoder | None:
             f"holds weights {found}; the recipe continues from {recipe.start}",
             file=Path(path, WEIGHTS),
         )
-    return load_hf(path)
+    return load_hf(path, most_seq_len=recipe.shape.seq_len)

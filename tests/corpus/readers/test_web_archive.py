@@ -1,10 +1,12 @@
 import gzip
 import io
+import random
 import sys
 
 import pytest
 
 from leadsman.corpus import Rejects, convert, read_source
+from leadsman.corpus.readers.gzip_members import MAGIC
 from leadsman.errors import InputError, MissingExtraError
 
 pytest.importorskip("warcio", reason="the extra 'readers' is not installed")
@@ -123,6 +125,35 @@ def test_bad_bytes_and_a_damaged_end_are_quarantined(tmp_path):
         InputError, match=r"no document can be read.*damaged after record 0: not a WARC record"
     ):
         read(path)
+
+
+def test_a_damaged_record_in_the_middle_costs_that_record(tmp_path):
+    texts = [f"text {i} {random.Random(i).random()}" for i in range(40)]
+    good = [("conversion", "", text.encode()) for text in texts]
+    path = archive(tmp_path / "cc.wet.gz", good)
+    data = path.read_bytes()
+    starts = [place for place in range(len(data)) if data.startswith(MAGIC, place)]
+    assert len(starts) == 41
+    # In one the text, in one the header, in one only the checksum; and one looks like a header.
+    damaged = bytearray(data)
+    damaged[starts[5] + 150] ^= 0xFF
+    damaged[starts[17] : starts[17] + 20] = b"?" * 10 + MAGIC + b"?" * 7
+    damaged[starts[31] - 6] ^= 0xFF
+    path.write_bytes(damaged)
+    rejects = Rejects()
+    rows = read(path, rejects=rejects, max_reject_rate=0.2)
+    assert [row["text"] for row in rows] == [texts[i] for i in range(40) if i not in (4, 16, 29)]
+    assert rejects.count == 3
+    assert rejects.first.reason.isprintable()
+    assert rejects.first.reason.startswith("damaged after record 5: ")
+
+
+def test_an_archive_packed_as_a_whole_is_read(tmp_path):
+    good = [("conversion", "", f"text {i}".encode()) for i in range(40)]
+    path = archive(tmp_path / "cc.wet", good, compressed=False)
+    packed = tmp_path / "cc.wet.gz"
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    assert [row["text"] for row in read(packed)] == [f"text {i}" for i in range(40)]
 
 
 def test_without_warcio_the_extra_is_named(tmp_path, monkeypatch):

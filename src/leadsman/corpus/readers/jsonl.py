@@ -1,7 +1,8 @@
 """JSON lines to Arrow batches: whole blocks at C speed, a bad block line by line.
 
-One line is one object: ``text`` is required, ``id`` and ``source`` are optional, other fields
-are kept if they are asked for. A line that cannot be used goes to quarantine with its number.
+One line is one object: its text (``text``, or ``text_field``) is required, ``id`` and ``source``
+are optional, other fields are kept if they are asked for. A line that cannot be used goes to
+quarantine with its number.
 """
 
 from __future__ import annotations
@@ -16,7 +17,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.json as pj
 
+from leadsman.corpus.readers.options import ReadOptions
 from leadsman.corpus.readers.rejects import Rejects
+from leadsman.corpus.readers.text_field import text_of
+from leadsman.corpus.shards.writer import named_source
 from leadsman.errors import InputError
 
 BLOCK_BYTES = 4 << 20
@@ -46,18 +50,12 @@ class JsonLines:
     Attributes:
         file: name of the file, for messages.
         stem: what ids that are made begin with.
-        source: name for rows without a ``source``; if ``override``, for all rows.
-        override: whether ``source`` wins over the rows' own.
-        metadata: other fields to keep, as text.
-        max_document_bytes: a longer line is quarantined without being held in memory.
+        options: of the source.
     """
 
     file: str
     stem: str
-    source: str
-    override: bool = False
-    metadata: tuple[str, ...] = ()
-    max_document_bytes: int = 256 << 20
+    options: ReadOptions
 
     def batches(self, stream: Any, rejects: Rejects, *, workers: int) -> Iterator[pa.RecordBatch]:
         """Read a binary stream.
@@ -105,9 +103,8 @@ class JsonLines:
                 carried, held = [], 0
             carried.append(chunk[end:])
             held += len(chunk) - end
-            if held > self.max_document_bytes:
-                reason = f"longer than max_document_bytes ({self.max_document_bytes})"
-                rejects.add(self.file, line, reason, carried[0][:1000])
+            if held > self.options.max_document_bytes:
+                rejects.add(self.file, line, self.options.too_long, carried[0][:1000])
                 carried, held, skipping = [], 0, True
         if data := b"".join(carried):
             yield Block(data, line, data.count(b"\n"))
@@ -126,21 +123,21 @@ class JsonLines:
                     line=number,
                 ) from error
             if not isinstance(row, dict):
-                raise InputError(
-                    f"a JSON {type(row).__name__}, expected an object with 'text'",
-                    file=self.file,
-                    line=number,
-                )
-            rejects.leave_out(row, self.metadata)
+                raise InputError(_no_object(row), file=self.file, line=number)
+            rejects.leave_out(row, self.options.fields)
             return self._schema(pa.int64() if type(row.get("id")) is int else pa.string())
         return self._schema(pa.string())
 
     def _schema(self, id_type: pa.DataType) -> pa.Schema:
-        fields = [("id", id_type), ("text", pa.large_string()), ("source", pa.string())]
-        return pa.schema([*fields, *((name, pa.string()) for name in self.metadata)])
+        text = (self.options.text_field, pa.large_string())
+        others = [(name, pa.string()) for name in self.options.metadata]
+        return pa.schema([("id", id_type), text, ("source", pa.string()), *others])
 
     def _parse(self, block: Block, schema: pa.Schema) -> pa.RecordBatch | None:
         """The block as one batch, or ``None`` if any line needs a closer look."""
+        field = self.options.text_field
+        if "." in field:
+            return None
         try:
             table = pj.read_json(
                 pa.BufferReader(block.data),
@@ -153,9 +150,12 @@ class JsonLines:
         except (pa.ArrowException, OSError):
             return None
         lines = block.newlines + (not block.data.endswith(b"\n"))
-        if table.num_rows != lines or table["text"].null_count:
+        if table.num_rows != lines or table[field].null_count:
             return None
-        columns = {name: _one_chunk(table[name]) for name in table.column_names}
+        columns = {
+            "text" if name == field else name: _one_chunk(table[name])
+            for name in table.column_names
+        }
         return self._batch(columns, range(block.first_line, block.first_line + lines))
 
     def _finish(
@@ -167,18 +167,19 @@ class JsonLines:
             yield from rejects.unique(batch, range(block.first_line, last), self.file)
             return
         rows: dict[str, list[Any]] = {"id": [], "text": [], "source": []}
-        rows |= {name: [] for name in self.metadata}
+        rows |= {name: [] for name in self.options.metadata}
         numbers = []
         for number, line in enumerate(block.data.split(b"\n"), block.first_line):
             if not line.strip():
                 continue
-            row = _row(line)
-            if isinstance(row, str):
-                rejects.add(self.file, number, row, line)
+            try:
+                row = _row(line, self.options.text_field)
+            except ValueError as error:
+                rejects.add(self.file, number, str(error), line)
                 continue
             numbers.append(number)
             for name, values in rows.items():
-                values.append(row.get(name) if name == "text" else _as_text(row.get(name)))
+                values.append(_as_text(row.get(name)))
         if numbers:
             kinds = {"text": pa.large_string()}
             columns = {
@@ -194,32 +195,38 @@ class JsonLines:
             ids = pa.array(
                 [own or f"{self.stem}:{number}" for own, number in zip(given, numbers)], pa.string()
             )
-        own_source = columns["source"].fill_null(self.source)
-        if self.override:
-            own_source = pa.array([self.source] * len(ids), pa.string())
+        name = self.options.source
+        own_source = named_source(columns["source"], self.options.name)
+        if name is not None:
+            own_source = pa.array([name] * len(ids), pa.string())
         arrays = {"id": ids, "text": columns["text"], "source": own_source}
-        arrays |= {name: columns[name] for name in self.metadata}
+        arrays |= {field: columns[field] for field in self.options.metadata}
         return pa.RecordBatch.from_arrays(list(arrays.values()), names=list(arrays))
 
 
-def _row(line: bytes) -> dict[str, Any] | str:
-    """The line's object, or what is wrong with it."""
+def _row(line: bytes, text_field: str) -> dict[str, Any]:
+    """The line's object, with its text under ``text``.
+
+    Raises:
+        ValueError: what is wrong with the line, for a person.
+    """
     try:
         row = json.loads(line)
     except (ValueError, RecursionError) as error:
-        return f"not JSON: {error}"
+        raise ValueError(f"not JSON: {error}") from error
     if not isinstance(row, dict):
-        return f"a JSON {type(row).__name__}, expected an object with 'text'"
-    text = row.get("text")
-    if not isinstance(text, str):
-        found = "no 'text'" if text is None else f"'text' is {type(text).__name__}"
-        return f"{found}, expected a string"
+        raise ValueError(_no_object(row))
+    row["text"] = text_of(row, text_field)
     try:
-        text.encode()
         json.dumps(row, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
-        return f"not Unicode: {error.reason}"
+        raise ValueError(f"not Unicode: {error.reason}") from error
     return row
+
+
+def _no_object(value: Any) -> str:
+    hint = " (of one list, `jq -c '.[]'` makes JSON lines)" if isinstance(value, list) else ""
+    return f"a JSON {type(value).__name__}, expected an object with 'text'{hint}"
 
 
 def _as_text(value: Any) -> str | None:

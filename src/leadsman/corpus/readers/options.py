@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from leadsman.corpus.readers.rejects import Rejects
 from leadsman.corpus.shards.writer import core_columns
+from leadsman.errors import InputError
 
 MAX_DOCUMENT_BYTES = 256 << 20
 
@@ -24,6 +25,10 @@ class ReadOptions:
         metadata: other fields to keep.
         text_suffixes: file names read as plain text.
         max_document_bytes: longer documents are unusable.
+        text_field: where rows keep their text, see :mod:`leadsman.corpus.readers.text_field`.
+
+    Raises:
+        InputError: a field that cannot be had.
     """
 
     name: str
@@ -31,6 +36,18 @@ class ReadOptions:
     metadata: tuple[str, ...]
     text_suffixes: tuple[str, ...]
     max_document_bytes: int = MAX_DOCUMENT_BYTES
+    text_field: str = "text"
+
+    def __post_init__(self) -> None:
+        if self.text_field in ("", "id", "source"):
+            raise InputError(f"cannot be {self.text_field!r}", column="text_field")
+        if taken := {"id", "text", "source"} & set(self.metadata):
+            raise InputError(f"{min(taken)!r} is kept anyway; leave it out", column="metadata")
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """What is read of a row."""
+        return ("id", self.text_field.partition(".")[0], self.text_field, "source", *self.metadata)
 
     @property
     def too_long(self) -> str:

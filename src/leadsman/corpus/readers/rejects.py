@@ -89,7 +89,7 @@ class Rejects:
 
     def leave_out(self, there: Iterable[str], kept: Sequence[str]) -> None:
         """Note the fields of a file that a corpus will not have."""
-        self.left_out |= set(there) - {"id", "text", "source", *kept}
+        self.left_out |= set(there) - set(kept)
 
     def unique(
         self, batch: pa.RecordBatch, numbers: Sequence[int], file: str

@@ -25,6 +25,7 @@ from leadsman.corpus.readers.options import (
     short_name,
 )
 from leadsman.corpus.readers.rejects import Rejects
+from leadsman.corpus.readers.streams import TextStream, encoding_of
 from leadsman.corpus.readers.tables import read_arrow, read_parquet, saved_files
 from leadsman.corpus.readers.web_archive import SUFFIXES as WEB_SUFFIXES
 from leadsman.corpus.readers.web_archive import read_web_archive
@@ -46,6 +47,7 @@ def read_source(
     metadata: Sequence[str] = (),
     text_suffixes: Sequence[str] = TEXT_SUFFIXES,
     max_document_bytes: int = MAX_DOCUMENT_BYTES,
+    text_field: str = "text",
 ) -> Iterator[pa.RecordBatch]:
     """Stream documents from a file, a directory, a glob pattern or an fsspec URL.
 
@@ -63,6 +65,8 @@ def read_source(
         metadata: other fields to keep (as text, except from a corpus).
         text_suffixes: file names read as plain text.
         max_document_bytes: longer documents are unusable.
+        text_field: where rows keep their text: a field, or a path to one, as ``body.raw`` or
+            ``messages.content`` (lists of objects are gone through and joined by blank lines).
 
     Raises:
         InputError: nothing there, nothing in it, not what its name says, no ``text``, or too
@@ -74,12 +78,13 @@ def read_source(
         name=source_name(str(path)),
         source=source,
         metadata=tuple(metadata),
-        text_suffixes=tuple(text_suffixes),
+        text_suffixes=_dotted(text_suffixes),
         max_document_bytes=max_document_bytes,
+        text_field=text_field,
     )
     documents, ignored = 0, 0
     filesystem, root, files = _find(str(path), options)
-    in_tree = files != [root] and not any(mark in str(path) for mark in "*?[")
+    in_tree = files != [root] and root == _filesystem(str(path))[1]  # not what a pattern matched
     if files is None:
         for batch in _corpus_batches(path, source, rejects):
             documents += batch.num_rows
@@ -89,7 +94,8 @@ def read_source(
         kind = _kind(name, options)
         if kind is None or (in_tree and _beside_data(name, kinds)):
             ignored += 1
-            rejects.skip("file of another kind")
+            linked = kind is None and filesystem.isdir(name)
+            rejects.skip("link to a directory; name it" if linked else "file of another kind")
             continue
         for batch in _READERS[kind](filesystem, root, name, options, rejects):
             documents += batch.num_rows
@@ -104,10 +110,24 @@ def read_source(
     rejects.check(documents, max_reject_rate)
 
 
+def check_readable(path: str | Path, *, text_suffixes: Sequence[str] = TEXT_SUFFIXES) -> None:
+    """Look whether there is something to read, without reading it.
+
+    Raises:
+        InputError: nothing is there, or nothing known by its name.
+    """
+    options = ReadOptions(name="", source=None, metadata=(), text_suffixes=_dotted(text_suffixes))
+    _find(str(path), options)
+
+
+def _dotted(suffixes: Sequence[str]) -> tuple[str, ...]:
+    return tuple(f".{suffix.lstrip('.')}".lower() for suffix in suffixes)
+
+
 def files_state(path: str | Path) -> list[tuple[str, int, str]]:
     """Name, size and time or tag of each file under a path; the same while nothing changes."""
     filesystem, root = _filesystem(str(path))
-    if any(mark in root for mark in "*?["):
+    if _is_pattern(filesystem, root):
         found = filesystem.glob(root, detail=True)
     elif filesystem.isfile(root):
         found = {root: filesystem.info(root)}
@@ -130,8 +150,10 @@ def _filesystem(path: str) -> tuple[Any, str]:
 def _find(path: str, options: ReadOptions) -> tuple[Any, str, list[str] | None]:
     """File system, root and files of a path; no list of files if it is a corpus."""
     filesystem, root = _filesystem(path)
-    if any(mark in root for mark in "*?["):
+    if _is_pattern(filesystem, root):
         files = sorted(str(found) for found in filesystem.glob(root))
+        if not files:
+            raise InputError("matches no file", file=path)
         return filesystem, root.partition("*")[0].rpartition("/")[0], files
     if filesystem.isfile(root):
         if _kind(root, options) is None:
@@ -149,6 +171,12 @@ def _find(path: str, options: ReadOptions) -> tuple[Any, str, list[str] | None]:
     return filesystem, root, saved_files(filesystem, found)
 
 
+def _is_pattern(filesystem: Any, root: str) -> bool:
+    """Whether a path stands for what it matches; one that is there stands for itself."""
+    there = filesystem.isfile(root) or filesystem.isdir(root)
+    return any(mark in root for mark in "*?[") and not there
+
+
 def _known(options: ReadOptions) -> str:
     kinds = (JSON_SUFFIXES, PARQUET_SUFFIXES, ARROW_SUFFIXES, WEB_SUFFIXES, options.text_suffixes)
     return ", ".join(suffix for suffixes in kinds for suffix in suffixes)
@@ -156,7 +184,7 @@ def _known(options: ReadOptions) -> str:
 
 def source_name(path: str) -> str:
     """Name of the source that a path stands for: its last part, without suffixes."""
-    parts = [part for part in path.rstrip("/").split("/") if not any(m in part for m in "*?[")]
+    parts = [part for part in path.rstrip("/").split("/") if not any(m in part for m in "*?")]
     last = os.path.basename(os.path.abspath(parts[-1])) if parts and parts[-1] else "documents"
     return last.split(".")[0] or last
 
@@ -189,18 +217,11 @@ def _beside_data(name: str, kinds: set[str | None]) -> bool:
 def _read_json(
     filesystem: Any, root: str, name: str, options: ReadOptions, rejects: Rejects
 ) -> Iterator[pa.RecordBatch]:
-    reader = JsonLines(
-        file=name,
-        stem=short_name(name, root),
-        source=options.source or options.name,
-        override=options.source is not None,
-        metadata=options.metadata,
-        max_document_bytes=options.max_document_bytes,
-    )
+    reader = JsonLines(file=name, stem=short_name(name, root), options=options)
     compression = _COMPRESSIONS.get(os.path.splitext(name.lower())[1])
     try:
         with filesystem.open(name, "rb") as file:
-            stream = pa.CompressedInputStream(file, compression) if compression else file
+            stream = TextStream(file, compression)
             yield from reader.batches(stream, rejects, workers=len(os.sched_getaffinity(0)))
     except OSError as error:
         rejects.add(name, 0, f"cannot be read: {error}")
@@ -213,15 +234,19 @@ def _read_text(
         if filesystem.size(name) > options.max_document_bytes:
             rejects.add(name, 0, options.too_long)
             return
-        text = filesystem.cat_file(name).decode("utf-8-sig")
+        data: bytes = filesystem.cat_file(name)
+        text = data.decode(encoding_of(data))
     except UnicodeDecodeError as error:
-        rejects.add(name, 0, f"not UTF-8 at byte {error.start}")
+        rejects.add(name, 0, f"not {error.encoding.upper()} at byte {error.start}", data)
         return
     except OSError as error:
         rejects.add(name, 0, f"cannot be read: {error}")
         return
     if not text.strip():
         rejects.skip("empty file")
+        return
+    if "\0" in text:
+        rejects.add(name, 0, "holds NUL bytes: no text, or UTF-16 without its mark", data)
         return
     row = {"id": short_name(name, root), "text": text}
     yield from rows_to_batch([row], [1], name, options, rejects)

@@ -2,7 +2,7 @@
 
 A directory that ``datasets`` saved (``save_to_disk``) has a ``state.json`` that names its data
 files; others beside them are left-overs of its cache. A table must have a ``text`` column of
-strings; ``id`` and ``source`` are optional.
+strings, or ``text_field`` names one; ``id`` and ``source`` are optional.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ import pyarrow.parquet as pq
 
 from leadsman.corpus.readers.options import ReadOptions, short_name
 from leadsman.corpus.readers.rejects import Rejects
-from leadsman.corpus.shards.writer import core_columns
+from leadsman.corpus.readers.text_field import text_column
+from leadsman.corpus.shards.writer import core_columns, named_source
 from leadsman.errors import InputError
 
 STATE = "state.json"
@@ -104,29 +105,30 @@ def _guarded(name: str, rejects: Rejects) -> Iterator[_Progress]:
 
 
 def _columns(there: list[str], name: str, options: ReadOptions, rejects: Rejects) -> list[str]:
-    if "text" not in there:
+    rejects.leave_out(there, options.fields)
+    wanted = [column for column in dict.fromkeys(options.fields) if column in there]
+    if not {options.text_field, options.text_field.partition(".")[0]} & set(wanted):
         raise InputError(
-            f"there is no column 'text'; the columns are {', '.join(there)}", file=name
+            f"there is no column {options.text_field!r}; the columns are {', '.join(there)} "
+            f"(text_field names another)",
+            file=name,
         )
-    rejects.leave_out(there, options.metadata)
-    return [column for column in ("id", "text", "source", *options.metadata) if column in there]
+    return wanted
 
 
 def _documents(
     batch: pa.RecordBatch, row: int, stem: str, name: str, options: ReadOptions, rejects: Rejects
 ) -> Iterator[pa.RecordBatch]:
-    text = batch.column("text")
-    if not (pa.types.is_string(text.type) or pa.types.is_large_string(text.type)):
-        raise InputError(f"'text' is {text.type}, expected strings", file=name, column="text")
+    text = text_column(batch, options.text_field, name)
     bad = pc.or_kleene(
         pc.is_null(text),
         pc.fill_null(pc.greater(pc.binary_length(text), options.max_document_bytes), False),
     )
     for index in pc.indices_nonzero(bad).to_pylist():
-        reason = options.too_long if text[index].is_valid else "no 'text'"
+        reason = options.too_long if text[index].is_valid else f"no {options.text_field!r}"
         rejects.add(name, row + index + 1, reason)
     good = pc.invert(bad)
-    kept = _named(batch, row, stem, options).filter(good)
+    kept = _named(batch, text, row, stem, options).filter(good)
     try:
         kept.column("text").validate(full=True)
     except pa.ArrowException as error:
@@ -137,18 +139,31 @@ def _documents(
         yield from rejects.unique(core_columns(kept), numbers, name)
 
 
-def _named(batch: pa.RecordBatch, row: int, stem: str, options: ReadOptions) -> pa.RecordBatch:
+def _named(
+    batch: pa.RecordBatch, text: pa.Array, row: int, stem: str, options: ReadOptions
+) -> pa.RecordBatch:
     """With an id and a source for each row, and metadata as text."""
     ids = pa.array([f"{stem}:{row + index + 1}" for index in range(len(batch))], pa.string())
     if "id" in batch.schema.names:
-        ids = pc.coalesce(batch.column("id").cast(pa.string()), ids)
+        ids = pc.coalesce(_as_text(batch.column("id")), ids)
     columns = {
-        column: batch.column(column).cast(pa.string())
-        for column in batch.schema.names
-        if column not in ("id", "text")
+        column: _as_text(batch.column(column))
+        for column in ("source", *options.metadata)
+        if column in batch.schema.names
     }
-    fallback = pa.array([options.source or options.name] * len(batch), pa.string())
-    if options.source is not None or "source" not in columns:
-        columns["source"] = fallback
-    columns["source"] = pc.coalesce(columns["source"], fallback)
-    return pa.RecordBatch.from_pydict({"id": ids, "text": batch.column("text"), **columns})
+    own = columns.get("source")
+    if options.source is not None or own is None:
+        own = pa.nulls(len(batch), pa.string())
+    columns["source"] = named_source(own, options.source or options.name)
+    return pa.RecordBatch.from_pydict({"id": ids, "text": text, **columns})
+
+
+def _as_text(column: pa.Array) -> pa.Array:
+    """A column as strings: what is neither text nor a number or date, as JSON."""
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if not pa.types.is_nested(column.type):
+        return column.cast(pa.string())
+    values = column.to_pylist()
+    texts = [v if v is None else json.dumps(v, ensure_ascii=False, default=str) for v in values]
+    return pa.array(texts, pa.string())

@@ -244,6 +244,11 @@ def core_columns(
     return pa.RecordBatch.from_arrays(arrays, names=list(columns))
 
 
+def named_source(column: pa.Array, name: str) -> pa.Array:
+    """Names of sources, shape (n,); ``name`` where there is none or an empty one."""
+    return pc.if_else(pc.equal(column, ""), name, column).fill_null(name)
+
+
 def _text_or(batch: pa.RecordBatch, name: str, fallback: list[str]) -> Any:
     if name not in batch.schema.names or pa.types.is_null(batch.column(name).type):
         return pa.array(fallback, pa.string())

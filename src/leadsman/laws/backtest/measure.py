@@ -25,7 +25,7 @@ from leadsman.laws.backtest.cases import Case
 from leadsman.laws.backtest.scores import point_scores
 from leadsman.laws.base import Floats
 from leadsman.laws.competition import Evidence
-from leadsman.laws.forecasting import Series, gather_series
+from leadsman.laws.series import Series, gather_series
 
 BASELINES = ("bootstrap", "bootstrap+noise")
 
@@ -34,6 +34,7 @@ _LATER = (
     "forecasting.py",
     "forecast.py",
     "screening.py",
+    "unread.py",
     "score_results.py",
     "scores.py",
     "plots.py",

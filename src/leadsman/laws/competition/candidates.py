@@ -146,10 +146,23 @@ def varying(runs: pl.DataFrame, x: Sequence[str] | None = None) -> list[str]:
     if not inputs:
         known = ", ".join(x or [name for name in INPUTS if name in runs.columns]) or "no input"
         raise DesignError(
-            f"the runs do not differ in any input ({known}); add runs at other sizes "
-            f"(params) or lengths (tokens)"
+            f"the runs do not differ in any input ({known}){_differ(runs)}; add runs at other "
+            f"sizes (params) or lengths (tokens)"
         )
     return inputs
+
+
+def _differ(runs: pl.DataFrame) -> str:
+    """What they differ in instead, where it is a setting: half a sentence."""
+    others = [
+        name
+        for name in runs.columns
+        if name not in INPUTS and not name.startswith("loss") and runs[name].n_unique() > 1
+    ]
+    mixed = [name for name in others if name.startswith("mix.")]
+    if mixed:
+        return f" but in {', '.join(mixed[:5])}, which laws of size and data do not read"
+    return ""
 
 
 def _suitable(

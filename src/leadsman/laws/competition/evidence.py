@@ -165,9 +165,10 @@ def _cuts(table: RunTable, origins: int, *, alone: bool = True) -> Floats:
         origins: cut-offs at most.
         alone: whether no other group's runs help to fit these.
     """
-    values = np.unique(table.total)
-    rows = np.searchsorted(np.sort(table.total), values, side="right")
-    runs = np.searchsorted(np.sort(table.total[table.finished]), values, side="right")
+    values = _distinct(table.total)
+    ends = values * SAME
+    rows = np.searchsorted(np.sort(table.total), ends, side="right")
+    runs = np.searchsorted(np.sort(table.total[table.finished]), ends, side="right")
     enough = [runs >= FEWEST, runs >= AT_LEAST]
     if not alone:
         enough.append(runs >= FEWEST_RUNS)
@@ -181,6 +182,15 @@ def _cuts(table: RunTable, origins: int, *, alone: bool = True) -> Floats:
     targets = np.linspace(np.log(possible[0]), np.log(possible[-1]), origins)
     nearest = np.abs(np.log(possible)[:, None] - targets).argmin(axis=0)
     return np.asarray(possible[np.unique(nearest)])
+
+
+def _distinct(values: Floats) -> Floats:
+    """Values that differ by more than rounding, the largest of each cluster, in order.
+
+    Runs of one budget have 6ND that differ in the last digit.
+    """
+    ordered = np.unique(values)
+    return np.asarray(ordered[np.append(ordered[1:] > ordered[:-1] * SAME, True)])
 
 
 def _block(

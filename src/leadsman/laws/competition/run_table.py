@@ -176,7 +176,7 @@ def compute_of(frame: pl.DataFrame, x: Sequence[str] | None = None) -> Floats:
     if "flops" in frame.columns and not frame["flops"].null_count():
         return column(frame, "flops")
     if {"params", "tokens"} <= set(frame.columns):
-        return column(frame, "flops")
+        return column(frame.drop("flops", strict=False), "flops")
     names = x or [name for name in ("params", "tokens", "step") if name in frame.columns]
     if not names:
         raise InputError(no_inputs(frame))

@@ -91,7 +91,7 @@ def fit(problem: PowerSum, starts: Floats, *, keep: int = 24, max_steps: int = 4
     if count < problem.size:
         raise DesignError(
             f"{count} runs cannot determine {problem.size} parameters; "
-            f"add at least {problem.size - count} runs at other settings"
+            f"add at least {problem.size - count} more at other settings"
         )
     terms = problem.features.shape[1]
     thetas = np.concatenate([np.zeros((len(starts), terms)), starts], axis=1)

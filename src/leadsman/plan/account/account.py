@@ -24,7 +24,7 @@ from leadsman.plan.account.cost import cost_of, memory_of, serving_of
 from leadsman.plan.account.levels import pareto_of, would_change
 from leadsman.plan.account.limits import constraints_of, epochs_of_plan
 from leadsman.plan.account.tried import purchases_of, settings_kept, settings_tried
-from leadsman.plan.decision import BeliefOfRuns
+from leadsman.plan.decision import BeliefOfWays
 from leadsman.plan.designed import Designed
 from leadsman.plan.plan import Plan
 from leadsman.plan.settings.axes import Axes
@@ -37,7 +37,7 @@ def account(
     axes: Axes,
     plan: Plan,
     options: Sequence[Recipe],
-    belief: BeliefOfRuns,
+    belief: BeliefOfWays,
     runs: Sequence[Run],
     settled: Settled,
 ) -> dict[str, Any]:
@@ -90,6 +90,7 @@ def account(
         "would_change": would_change(project, options, axes, belief, chosen),
         "rules": rules_of(options, axes, draws.mean(axis=0), chosen),
         "next": next_of(found, axes, belief, options, runs),
+        **({"starts": list(found.starts)} if found.starts else {}),
     }
 
 
@@ -102,7 +103,8 @@ def rules_of(
     )
     found: list[dict[str, Any]] = []
     for mixture in dict.fromkeys(("natural", axes.label(options[chosen]))):
-        rows = [k for k, each in enumerate(options) if axes.label(each) == mixture]
+        labels = [(k, axes.label(each)) for k, each in enumerate(options) if not each.start]
+        rows = [k for k, label in labels if label == mixture]
         if not rows:
             continue
         row = min(rows, key=lambda k: abs(float(np.log(ratios[k] / 20))))

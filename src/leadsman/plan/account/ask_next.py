@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from leadsman.plan.account.cost import cost_of
-from leadsman.plan.decision import BeliefOfRuns
+from leadsman.plan.decision import BeliefOfWays
 from leadsman.plan.decision.next_runs import next_runs, worth_of_result
 from leadsman.plan.decision.space import Floats, at_share
 from leadsman.plan.designed import Designed
@@ -27,7 +27,7 @@ LESS = 0.05
 def next_of(
     found: Designed,
     axes: Axes,
-    belief: BeliefOfRuns,
+    belief: BeliefOfWays,
     options: Sequence[Recipe],
     runs: Sequence[Run],
 ) -> dict[str, Any]:
@@ -64,7 +64,7 @@ def next_of(
     return {"stop": stop, "why": why, "flops_per_unit": told, "runs": rows[:SHOWN]}
 
 
-def worth_of_compute(axes: Axes, belief: BeliefOfRuns, options: Sequence[Recipe]) -> float:
+def worth_of_compute(axes: Axes, belief: BeliefOfWays, options: Sequence[Recipe]) -> float:
     """FLOPs that one unit of the result is worth at the real run: what soundings compete with.
 
     Infinite where the forecast expects nothing of more tokens.
@@ -78,7 +78,7 @@ def worth_of_compute(axes: Axes, belief: BeliefOfRuns, options: Sequence[Recipe]
 def _untried(
     found: Designed,
     axes: Axes,
-    belief: BeliefOfRuns,
+    belief: BeliefOfWays,
     at_options: Floats,
     done: Sequence[Recipe],
 ) -> list[dict[str, Any]]:

@@ -94,7 +94,7 @@ def stored_draws(
     """
     points = level_points(options, axes, LOWEST, HIGHEST, LEVELS)
     spec = project.serving or ServingSpec(tokens=1.0)
-    by_width = {each.shape.width: serve_flops(each.shape, spec) for each in options}
+    by_size = {float(each.shape.params): serve_flops(each.shape, spec) for each in options}
     draws = _aligned(belief.draws(points, slice(0, STORED_WORLDS)), [means[o.id] for o in options])
     kept = ("mixture", "width", "params", "total_params", "tokens", "flops")
     pairs = points.select("mixture", "label").iter_rows()
@@ -103,7 +103,7 @@ def stored_draws(
     return points.select(kept).with_columns(
         settings=pl.Series(settings),
         data_flops=pl.Series([data_flops if each else 0.0 for each in settings]),
-        serve_flops_per_token=pl.Series([by_width[width] for width in points["width"]]),
+        serve_flops_per_token=pl.Series([by_size[size] for size in points["total_params"]]),
         draws=pl.Series(draws.T.astype(np.float32).tolist(), dtype=pl.List(pl.Float32)),
     )
 

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from leadsman.humanize import count
-from leadsman.plan.decision import BeliefOfRuns
-from leadsman.plan.decision.repetition import Repetition
+from leadsman.plan.decision import BeliefOfWays
 from leadsman.plan.designed import Designed
 from leadsman.plan.memory import estimate_memory
 from leadsman.plan.settings.axes import SELECTED, Axes
@@ -25,7 +24,7 @@ NEAR = 0.95
 
 
 def epochs_of_plan(
-    found: Designed, axes: Axes, belief: BeliefOfRuns, recipe: Recipe
+    found: Designed, axes: Axes, belief: BeliefOfWays, recipe: Recipe
 ) -> list[dict[str, Any]]:
     """Passes over each token set, at its full size and over what is readable here.
 
@@ -57,13 +56,14 @@ def epochs_of_plan(
 
 
 def _worth_of(
-    axes: Axes, belief: BeliefOfRuns, full: Mapping[str, float], recipe: Recipe
+    axes: Axes, belief: BeliefOfWays, full: Mapping[str, float], recipe: Recipe
 ) -> dict[str, tuple[float, float, float]]:
     """Fresh passes that the passes over each token set are worth: median and 80 % interval."""
-    reads = PointReads(axes, full)
-    worlds = Repetition(reads).worth_of_passes(axes.points([recipe]), belief.decay[:, None, None])
+    worlds = belief.worth_of_passes(axes.points([recipe]))
     low, middle, high = np.quantile(worlds[:, 0], [0.1, 0.5, 0.9], axis=0)
-    by_name = dict(zip(reads.names, zip(middle.tolist(), low.tolist(), high.tolist())))
+    by_name = dict(
+        zip(PointReads(axes, full).names, zip(middle.tolist(), low.tolist(), high.tolist()))
+    )
     return {
         name: by_name[SELECTED if name.startswith(f"{SELECTED}@") else name]
         for name in recipe.mixture.weights
@@ -74,9 +74,9 @@ def constraints_of(found: Designed, recipe: Recipe, settled: Settled) -> list[di
     """Each limit in a sentence, and whether it holds the plan back."""
     project = found.project
     budget, decision = project.budget, project.decision
-    wider = shape_of_width(
-        recipe.shape.width + 8, vocab_size=recipe.shape.vocab_size, seq_len=SEQ_LEN
-    )
+    wider = recipe.shape  # a given model has no other size
+    if not recipe.start:
+        wider = shape_of_width(wider.width + 8, vocab_size=wider.vocab_size, seq_len=SEQ_LEN)
     priced = {each.name for each in project.priced}
     buys = any(weight and name in priced for name, weight in recipe.mixture.weights.items())
     spent = budget.total_flops - settled.budget_flops if buys else 0.0

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from leadsman.plan.decision import BeliefOfRuns
+from leadsman.plan.decision import BeliefOfWays
 from leadsman.plan.designed import Designed
 from leadsman.plan.settings.axes import NONE, Axes
 from leadsman.plan.settings.settle import Settled
@@ -21,14 +21,11 @@ UNTRIED = {
     "lr": "give rates in vary.lr to try them",
     "batch_tokens": "give sizes in vary.batch_tokens to try them",
 }
-FRESH = (
-    "plan trains from fresh weights; `leadsman decide` weighs adapting a given model where a table "
-    "has runs of both"
-)
+FRESH = "name base models in `starts` to weigh continuing them"
 
 
 def settings_tried(
-    found: Designed, axes: Axes, belief: BeliefOfRuns, recipe: Recipe
+    found: Designed, axes: Axes, belief: BeliefOfWays, recipe: Recipe
 ) -> list[dict[str, Any]]:
     """For each value tried: its effect on the result at the planned size and length.
 
@@ -75,7 +72,8 @@ def settings_kept(found: Designed, axes: Axes) -> list[dict[str, Any]]:
     if not axes.additions:
         why = "no share was moved to single sources (vary.added_share, vary.share)"
         rows.append({"axis": "mixture weights", "kept": "as sounded", "why": why})
-    rows.append({"axis": "adapt or pretrain", "kept": "pretrain", "why": FRESH})
+    if not found.beside:
+        rows.append({"axis": "adapt or pretrain", "kept": "pretrain", "why": FRESH})
     return [row | {"kept": "no method" if row["kept"] == NONE else row["kept"]} for row in rows]
 
 

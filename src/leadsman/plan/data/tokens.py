@@ -1,8 +1,9 @@
-"""A tokenizer trained on the sources; token sets of sources, selections and target."""
+"""A tokenizer, given or trained on the sources; token sets of sources, selections and target."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -18,13 +19,23 @@ HELD_OUT = "target"
 """Name of the evaluation set; results are ``bpb.target``."""
 
 
-def tokenise(project: Project, workspace: Workspace) -> dict[str, Any]:
-    """Train the tokenizer and write a token set for each source, the selection and the target."""
+def tokenise(
+    project: Project, workspace: Workspace, *, given: Path | None = None
+) -> dict[str, Any]:
+    """Write a token set for each source, the selections and the target.
+
+    Args:
+        project: with sources and selections prepared.
+        workspace: where they are.
+        given: a ``tokenizer.json`` to use; by default one is trained on the sources.
+    """
     corpora, sets = workspace.path / "corpora", list(selected_sets(project))
     clean = Corpus.open(corpora / "clean")
     names = sorted(clean.sources)
     tokenizer_file = workspace.path / "tokenizer.json"
-    if not tokenizer_file.exists():
+    if given is not None:
+        workspace.files.write(tokenizer_file.name, given.read_bytes())
+    elif not tokenizer_file.exists():
         workspace.watcher.progress(0, len(names) + 3, "training the tokenizer")
         train_tokenizer(
             [_sample(clean, name) for name in names],

@@ -171,6 +171,11 @@ class BeliefOfRuns:
 
         return self._by_fit(slice(None), len(points), cost)
 
+    def worth_of_passes(self, points: pl.DataFrame) -> Floats:
+        """Draws of the fresh passes that those over each token set are worth, (worlds, n, sets)."""
+        assert self.repetition is not None
+        return self.repetition.worth_of_passes(points, self.decay[:, None, None])
+
     def _fresh(self, runs: pl.DataFrame, decay: float) -> pl.DataFrame:
         """The runs with as many tokens as theirs were worth in worlds of a decay."""
         if self.repetition is None:

@@ -21,7 +21,7 @@ better.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -69,15 +69,17 @@ class Repetition:
         reads: what points draw, and from how much text.
         sounded: the same of the small runs, where these had less text to read; ``reads`` if none.
         prior: of R*.
+        params: size of the model, where points do not tell it.
     """
 
     reads: Reads
     sounded: Reads | None = None
     prior: DecayPrior = PRIOR
+    params: float = 1.0
 
     def of_runs(self) -> Repetition:
         """The same for the small runs."""
-        return Repetition(self.sounded or self.reads, prior=self.prior)
+        return replace(self, reads=self.sounded or self.reads)
 
     def passes(self, points: pl.DataFrame) -> Floats:
         """How often each point reads each token set, shape (n, s)."""
@@ -99,7 +101,8 @@ class Repetition:
         shares, _ = self.reads(points)
         tokens = points["tokens"].to_numpy()
         unique = (tokens[:, None] * shares / np.maximum(passes, 1.0)).sum(axis=1)
-        ratio = unique / points["params"].to_numpy()
+        params = points["params"].to_numpy() if "params" in points.columns else self.params
+        ratio = unique / params
         constant = self.prior.constant(ratio[:, None], z)
         first = np.minimum(passes, 1.0)
         return first * saturate(np.ones_like(passes), np.maximum(passes, 1.0), constant)

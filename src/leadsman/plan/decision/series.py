@@ -19,6 +19,8 @@ from leadsman.registry import method
 
 SCALE = ("params", "tokens", "unique_tokens")
 LAWS = ("chinchilla", "over-training", "kaplan", "data-constrained")
+DATA_LAWS = ("finetune-power", "shifted-power")
+"""Where all runs are of one size."""
 BOOTSTRAP = 400
 
 
@@ -91,14 +93,14 @@ class Series:
 
 
 def fit_laws(runs: pl.DataFrame, y: str, seed: int, *, most: int = len(LAWS)) -> list[FittedLaw]:
-    """The laws of scale these runs can carry, ``most`` of them.
+    """Laws of scale these runs can carry, ``most`` of them; of data alone where no size is told.
 
     Raises:
         DesignError: none; the first law's own reason.
     """
     fitted: list[FittedLaw] = []
     reason: LeadsmanError | None = None
-    for name in LAWS:
+    for name in LAWS if "params" in runs.columns else DATA_LAWS:
         if len(fitted) == most:
             break
         if (name == "data-constrained") != ("unique_tokens" in runs.columns):

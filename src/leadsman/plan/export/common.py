@@ -88,8 +88,13 @@ def sequences(recipe: Recipe) -> int:
     return recipe.batch_tokens // recipe.shape.seq_len
 
 
-def refuse_unknown(recipe: Recipe, tool: str) -> None:
+def refuse_unknown(recipe: Recipe, tool: str, *, continues: bool = False) -> None:
     """Refuse what would be another run in the other tool.
+
+    Args:
+        recipe: to be exported.
+        tool: its name.
+        continues: whether the tool can re-warm and begin with given weights.
 
     Raises:
         MethodError: an optimizer other than AdamW, a training method, or a way to schedule, pack
@@ -98,11 +103,11 @@ def refuse_unknown(recipe: Recipe, tool: str) -> None:
     schedule = recipe.schedule
     if schedule.name == "power":
         _refuse("the power schedule", tool, "schedule wsd")
-    if schedule.ramp_tokens or schedule.start_lr_ratio:
+    if schedule.ramp_tokens or (schedule.start_lr_ratio and not continues):
         _refuse("a batch ramp or re-warming", tool, "neither")
     if recipe.packing != Packing():
         _refuse("another packing than stream", tool, "the default packing")
-    if recipe.start:
+    if recipe.start and not continues:
         _refuse("the weights of another run as its start", tool, "a fresh start")
     if recipe.optimizer != "adamw":
         _refuse(f"the optimizer {recipe.optimizer!r}", tool, "adamw")

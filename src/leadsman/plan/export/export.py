@@ -12,7 +12,7 @@ run of it (an optimizer or a training method the tool does not have) is refused.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +25,8 @@ from leadsman.plan.export.litgpt import litgpt_files
 from leadsman.plan.export.torchtitan import torchtitan_files
 from leadsman.runs import Recipe
 
+CONTINUES = frozenset({"hf-trainer"})
+"""Tools that can re-warm and begin with given weights."""
 TOOLS: dict[str, Callable[[Recipe], Exported]] = {
     "hf-trainer": hf_trainer_files,
     "axolotl": axolotl_files,
@@ -40,10 +42,12 @@ class Chosen:
     Attributes:
         recipe: what is to be run.
         work: the project's working directory, if it comes from one: it has tokens and tokenizer.
+        starts: folder of each base model of the plan, by ``Recipe.start``.
     """
 
     recipe: Recipe
     work: Path | None = field(default=None)
+    starts: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_chosen(place: Path) -> Chosen:
@@ -69,7 +73,9 @@ def read_chosen(place: Path) -> Chosen:
         plain = json.loads(place.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"not JSON: {error}", file=place) from error
+    starts: dict[str, str] = {}
     if isinstance(plain, dict) and isinstance(plain.get("chosen"), dict):
+        starts = {each["weights"]: each["path"] for each in plain.get("starts", ())}
         plain = plain["chosen"].get("recipe")
     if not isinstance(plain, dict):
         raise InputError("holds neither a recipe nor a plan", file=place)
@@ -78,7 +84,7 @@ def read_chosen(place: Path) -> Chosen:
     except InputError as error:
         raise InputError(f"holds no recipe: {error}", file=place) from error
     inside = (place.parent / "stages").is_dir()
-    return Chosen(recipe, place.parent if inside else None)
+    return Chosen(recipe, place.parent if inside else None, starts)
 
 
 def export_recipe(chosen: Chosen, tool: str, out: Path, *, weights: bool = True) -> list[Path]:
@@ -89,19 +95,25 @@ def export_recipe(chosen: Chosen, tool: str, out: Path, *, weights: bool = True)
         tool: ``hf-trainer``, ``axolotl``, ``torchtitan`` or ``litgpt``.
         out: directory; what is in it under the same names is replaced.
         weights: write the initial weights (needs the extra ``train``); without them the tool draws
-            its own.
+            its own. A run that continues a base model cannot do without.
 
     Returns:
         The files that were written.
 
     Raises:
-        InputError: no such tool, or ``out`` cannot be written.
+        InputError: no such tool, ``out`` cannot be written, or the base model to continue from is
+            not where the plan found it.
         MethodError: the recipe uses an optimizer or method that the tool does not have.
         MissingExtraError: ``weights`` without torch.
     """
     if tool not in TOOLS:
         raise InputError(f"{tool!r} is not known; known are {', '.join(TOOLS)}", column="--to")
-    refuse_unknown(chosen.recipe, tool)
+    refuse_unknown(chosen.recipe, tool, continues=tool in CONTINUES)
+    if chosen.recipe.start and not weights:
+        raise InputError(
+            "this run continues a base model, so its weights belong to it; leave --no-weights out",
+            column="--no-weights",
+        )
     exported = TOOLS[tool](chosen.recipe)
     files: dict[str, bytes] = {name: text.encode() for name, text in exported.files.items()}
     files["recipe.json"] = json.dumps(chosen.recipe.to_dict(), indent=1).encode()
@@ -114,7 +126,7 @@ def export_recipe(chosen: Chosen, tool: str, out: Path, *, weights: bool = True)
     for name, content in files.items():
         directory.write(name, content)
     if weights:
-        _write_weights(chosen.recipe, out / "model")
+        _write_weights(chosen, out / "model")
         files["model/model.safetensors"] = b""
     return [out / name for name in sorted(files)]
 
@@ -142,18 +154,21 @@ def _of_project(chosen: Chosen) -> dict[str, bytes]:
     return files
 
 
-def _write_weights(recipe: Recipe, out: Path) -> None:
+def _write_weights(chosen: Chosen, out: Path) -> None:
     from leadsman.errors import MissingExtraError
 
     try:
         from leadsman.train.hf import save_hf
         from leadsman.train.model import Decoder
         from leadsman.train.parametrization import initialize
+        from leadsman.train.start import load_start
     except ImportError as error:
         raise MissingExtraError("train", "writing initial weights") from error
-    config = (out / "config.json").read_bytes()
-    model = Decoder(recipe.shape)
-    initialize(model, seed=recipe.seed)
+    recipe, config = chosen.recipe, (out / "config.json").read_bytes()
+    model = load_start(recipe, chosen.starts.get(recipe.start, ""))
+    if model is None:
+        model = Decoder(recipe.shape)
+        initialize(model, seed=recipe.seed)
     save_hf(model, out)
     Directory(str(out)).write("config.json", config)
 
@@ -162,7 +177,10 @@ def _notes(tool: str, notes: Sequence[str], chosen: Chosen, *, weights: bool) ->
     recipe = chosen.recipe
     lines = [f"# Recipe {recipe.id} for {tool}", "", *notes, "", "Mixture (share of tokens):", ""]
     lines += [f"- {name}: {100 * share:.2f} %" for name, share in recipe.mixture.weights.items()]
-    lines += ["", f"Initial weights: {'those of Leadsman' if weights else 'drawn by the tool'}."]
+    whose = "those of Leadsman" if weights else "drawn by the tool"
+    if recipe.start:
+        whose = f"those of the base model in {chosen.starts.get(recipe.start)}"
+    lines += ["", f"Initial weights: {whose}."]
     if chosen.work is None:
         lines += ["", "Exported from a recipe alone: tokenizer and data are yours to add."]
     return "\n".join(lines) + "\n"

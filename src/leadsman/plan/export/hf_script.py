@@ -92,7 +92,8 @@ def factor_at(step: int, steps: int, recipe: dict[str, Any]) -> float:
     schedule = recipe["schedule"]
     warmup = -(-schedule["warmup_tokens"] // recipe["batch_tokens"])
     if step < warmup:
-        return float((step + 1) / warmup)
+        first = schedule["start_lr_ratio"]
+        return float(first + (1 - first) * (step + 1) / warmup)
     begin = {
         "constant": steps,
         "cosine": warmup,

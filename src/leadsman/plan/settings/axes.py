@@ -11,16 +11,19 @@ setting only, so that it has a twin on the ladder. In tables a setting is a colu
 
 and ``mixture`` is the mixture that was moved. A moved mixture carries its base first in its name
 (``selected + 25 % docstrings``); token sets of further selection rates are ``selected@0.1``.
+A series of a given model (:mod:`leadsman.plan.starts`) is a mixture of its own, and what is fixed
+for the series is its reference.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import polars as pl
 
+from leadsman.humanize import way_and_mixture
 from leadsman.plan.settings.vary import VarySpec
 from leadsman.runs import Mixture, Recipe, Run
 
@@ -60,12 +63,16 @@ class Axes:
         keep: reference selection rate.
         reference: the reference settings, by axis.
         departures: what is tried.
+        fixed: settings that a series of a given model has for its own, by mixture.
+        ways: what is done with the model (``continue tiny``), by mixture.
     """
 
     references: Mapping[str, Mixture]
     keep: float
     reference: Row
     departures: tuple[Departure, ...]
+    fixed: Mapping[str, Row] = field(default_factory=dict)
+    ways: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -76,6 +83,7 @@ class Axes:
         reference: Recipe,
         *,
         keep: float,
+        beside: Sequence[Recipe] = (),
     ) -> Axes:
         """The axes of a project; tried values that are the reference are left out.
 
@@ -85,8 +93,17 @@ class Axes:
             sources: that a share of the tokens can be moved to.
             reference: a recipe at the reference settings.
             keep: reference selection rate.
+            beside: series of given models.
         """
-        bare = cls({each.name: each for each in references}, keep, {}, ())
+        mixtures = [*references, *(each.mixture for each in beside)]
+        fixed: dict[str, Row] = {
+            each.mixture.name: {"lr": each.lr, "method": method_name(each.methods)}
+            for each in beside
+        }
+        ways = {
+            each.mixture.name: way_and_mixture(each.mixture.name, each.start)[0] for each in beside
+        }
+        bare = cls({each.name: each for each in mixtures}, keep, {}, (), fixed, ways)
         return replace(
             bare,
             reference=bare.settings(reference),
@@ -119,8 +136,9 @@ class Axes:
         return scale | self.settings(recipe)
 
     def settings(self, recipe: Recipe) -> Row:
-        """Where a recipe stands on every axis."""
-        added = self._added(recipe.mixture, base_name(recipe.mixture.name))
+        """Where a recipe stands on every axis; what its series fixes is the reference."""
+        base = base_name(recipe.mixture.name)
+        added = self._added(recipe.mixture, base)
         row: Row = {
             "lr": recipe.lr,
             "batch_tokens": float(recipe.batch_tokens),
@@ -129,6 +147,9 @@ class Axes:
             "precision": recipe.precision,
             "method": method_name(recipe.methods),
         }
+        for name, value in self.fixed.get(base, {}).items():
+            if row[name] == value:
+                row[name] = self.reference[name]
         return row | {ADD + name: added.get(name, 0.0) for name in self.additions}
 
     def departed(self, recipe: Recipe) -> Row:
@@ -165,6 +186,8 @@ class Axes:
         methods = {
             str(each.value): each.options or {} for each in self.departures if each.axis == "method"
         }
+        fixed = self.fixed.get(recipe.mixture.name, {})
+        row = {name: each for name, each in row.items() if name not in fixed}
         seq_len = recipe.shape.seq_len
         batch = max(1, round(float(row.get("batch_tokens", recipe.batch_tokens)) / seq_len))
         return replace(
@@ -174,7 +197,7 @@ class Axes:
             batch_tokens=batch * seq_len,
             optimizer=str(row.get("optimizer", recipe.optimizer)),
             precision=row.get("precision", recipe.precision),
-            methods=methods.get(str(row.get("method", NONE)), {}),
+            methods=recipe.methods if fixed else methods.get(str(row.get("method", NONE)), {}),
         )
 
     def _mixture(self, name: str, row: Mapping[str, Any]) -> Mixture:

@@ -113,5 +113,9 @@ def compute_of(recipes: Sequence[Recipe]) -> float:
 
 
 def _applies(departure: Departure, axes: Axes, chosen: Recipe) -> bool:
-    """Whether a departure changes this mixture: a selection rate says nothing of ``natural``."""
+    """Whether a departure changes this mixture: a selection rate says nothing of ``natural``, and
+    what a series fixes stays.
+    """
+    if departure.axis in axes.fixed.get(chosen.mixture.name, {}):
+        return False
     return axes.moved(chosen, {departure.axis: departure.value}) != chosen

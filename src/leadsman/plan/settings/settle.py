@@ -21,7 +21,7 @@ import numpy as np
 import polars as pl
 
 from leadsman.errors import BudgetError
-from leadsman.plan.decision import BeliefOfRuns, Constraint, Dimension, Objective, Space, optimise
+from leadsman.plan.decision import BeliefOfWays, Constraint, Dimension, Objective, Space, optimise
 from leadsman.plan.decision.purchase import Offer, Purchase, choose_purchases
 from leadsman.plan.decision.space import Floats
 from leadsman.plan.project import Project
@@ -57,7 +57,7 @@ class Settled:
 def settle(
     project: Project,
     axes: Axes,
-    belief: BeliefOfRuns,
+    belief: BeliefOfWays,
     options: Sequence[Recipe],
     *,
     base: str,
@@ -76,6 +76,8 @@ def settle(
         full: tokens of each token set at its full size.
     """
     total = project.budget.total_flops
+    way = axes.ways.get(base)
+    options = [each for each in options if axes.ways.get(each.mixture.name) == way]
     space = space_of(axes, options, base)
     objective = Objective(project.decision.objective, project.decision.quantile)
     offers = [
@@ -212,7 +214,7 @@ def _settings(point: Mapping[str, float | str], axes: Axes) -> Row:
 
 def certain_settings(
     axes: Axes,
-    belief: BeliefOfRuns,
+    belief: BeliefOfWays,
     planned: Mapping[str, float | str],
     tried_at: Mapping[str, float],
     *,

@@ -1,37 +1,12 @@
-"""Tables and JSON as files, with errors that name them."""
+"""JSON files and their values, with errors that name the file."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 from leadsman.errors import InputError
-
-
-def read_table(path: str | Path) -> pl.DataFrame:
-    """A CSV, JSON-lines or Parquet table.
-
-    Raises:
-        InputError: the file is missing, of another kind, or cannot be read.
-    """
-    path = Path(path)
-    readers: dict[str, Callable[[Path], pl.DataFrame]] = {
-        ".csv": pl.read_csv,
-        ".parquet": pl.read_parquet,
-    }
-    readers |= dict.fromkeys((".jsonl", ".ndjson"), pl.read_ndjson)
-    if path.suffix not in readers:
-        raise InputError(f"tables are read from {', '.join(readers)}", file=path)
-    try:
-        return readers[path.suffix](path)
-    except FileNotFoundError as error:
-        raise InputError("there is no such file", file=path) from error
-    except pl.exceptions.PolarsError as error:
-        raise InputError(f"not a table: {error}", file=path) from error
 
 
 def read_json(path: str | Path) -> Any:

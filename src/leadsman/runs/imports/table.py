@@ -12,9 +12,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from leadsman.errors import InputError
-from leadsman.runs.imports.read import number, read_table
+from leadsman.runs.imports.read import number
 from leadsman.runs.ledger import Ledger
 from leadsman.runs.run import Run
+from leadsman.runs.table_file import read_table_file
 
 KINDS = ("loss", "bpb", "score")
 
@@ -31,7 +32,7 @@ def import_table(path: str | Path, ledger: Ledger) -> list[Run]:
     """
     path = Path(path)
     runs = []
-    for place, row in enumerate(read_table(path).iter_rows(named=True)):
+    for place, row in enumerate(read_table_file(path).iter_rows(named=True)):
         results: dict[str, dict[str, float]] = {kind: {} for kind in KINDS}
         settings = {}
         for name, value in row.items():

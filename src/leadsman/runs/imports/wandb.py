@@ -13,9 +13,9 @@ from pathlib import Path
 import polars as pl
 
 from leadsman.errors import InputError
-from leadsman.runs.imports.read import read_table
 from leadsman.runs.ledger import Ledger
 from leadsman.runs.run import Run
+from leadsman.runs.table_file import read_table_file
 
 STEP = ("_step", "step", "train/global_step", "trainer/global_step")
 TRAIN_LOSS = ("train/loss", "train_loss", "loss", "training_loss")
@@ -39,7 +39,7 @@ def import_wandb(
         InputError: no such file, or no column with steps or a loss.
     """
     path = Path(path)
-    history = read_table(path)
+    history = read_table_file(path)
     step = _first(history, STEP)
     if step is None:
         raise InputError(f"no column with the step: {', '.join(STEP)}", file=path)

@@ -7,6 +7,7 @@ A saved folder is ``config.json`` and ``model.safetensors``; put the ``tokenizer
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -92,8 +93,10 @@ def to_hf_state(model: Decoder) -> dict[str, Tensor]:
     return {name: value.detach().cpu().clone() for name, value in state.items()}
 
 
-def from_hf_state(shape: ModelShape, state: Mapping[str, Tensor]) -> Decoder:
-    """A decoder with Hugging Face weights.
+def from_hf_state(
+    shape: ModelShape, state: Mapping[str, Tensor], *, file: str | Path | None = None
+) -> Decoder:
+    """A decoder with Hugging Face weights, those of ``file``.
 
     Raises:
         InputError: a weight is missing or of another size.
@@ -103,13 +106,14 @@ def from_hf_state(shape: ModelShape, state: Mapping[str, Tensor]) -> Decoder:
         parts = []
         for source in _hf_names(name):
             if source not in state:
-                raise InputError(f"weight {source!r} is missing")
+                raise InputError(f"weight {source!r} is missing", file=file)
             parts.append(state[source].float())
         value = torch.cat(parts)
         if value.shape != param.shape:
             raise InputError(
                 f"weights of {name!r} are {list(value.shape)}; the configuration asks for "
-                f"{list(param.shape)}"
+                f"{list(param.shape)}",
+                file=file,
             )
         param.data.copy_(value)
     return model
@@ -127,8 +131,12 @@ def save_hf(model: Decoder, path: str | Path) -> None:
     directory.write_json("config.json", hf_config(model.shape))
 
 
-def load_hf(path: str | Path) -> Decoder:
+def load_hf(path: str | Path, *, most_seq_len: int | None = None) -> Decoder:
     """Read a folder with ``config.json`` and ``model.safetensors``.
+
+    Args:
+        path: the folder.
+        most_seq_len: sequences the model will be given at most; its shape is cut to them.
 
     Raises:
         InputError: a file is missing or damaged, or the model is not a plain Llama.
@@ -144,7 +152,8 @@ def load_hf(path: str | Path) -> Decoder:
         state = load_file(Path(path, "model.safetensors"))
     except (OSError, ValueError, SafetensorError) as error:
         raise InputError(f"not a model in Hugging Face format: {error}", file=path) from error
-    return from_hf_state(shape, state)
+    shape = replace(shape, seq_len=min(shape.seq_len, most_seq_len or shape.seq_len))
+    return from_hf_state(shape, state, file=path)
 
 
 def _hf_names(name: str) -> list[str]:

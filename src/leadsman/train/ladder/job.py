@@ -147,6 +147,7 @@ def plan_trunks(
     held_out: Mapping[str, str],
     ledger: str,
     work: str,
+    starts: Mapping[str, str] | None = None,
     **options: Any,
 ) -> list[TrunkJob]:
     """Group recipes into trunks, ordered so that two workers rarely compile the same shape.
@@ -154,6 +155,7 @@ def plan_trunks(
     Args:
         recipes: any number, in any order; repeated recipes are run once.
         sources, held_out, ledger, work: see :class:`TrunkJob`.
+        starts: directory of the weights that recipes continue from, by ``Recipe.start``.
         options: further fields of :class:`TrunkJob`.
 
     Returns:
@@ -165,13 +167,14 @@ def plan_trunks(
         by_trunk.setdefault(name, {})[recipe.id] = recipe
     by_shape: dict[Any, list[TrunkJob]] = {}
     for group in by_trunk.values():
+        start = (starts or {}).get(next(iter(group.values())).start)
         job = TrunkJob(
             recipes=tuple(sorted(group.values(), key=lambda recipe: recipe.tokens)),
             sources=dict(sources),
             held_out=dict(held_out),
             ledger=ledger,
             work=work,
-            **options,
+            **options | ({"start": start} if start else {}),
         )
         by_shape.setdefault(job.recipes[0].shape, []).append(job)
     for shape, jobs in by_shape.items():
