@@ -203,6 +203,12 @@ def test_the_forecast_covers_in_both_worlds(world):
     assert inside[0]
 
 
+def test_soundings_that_repeat_text_tell_of_the_decay(world):
+    """In standard deviations of the prior: what was planted is far off on both sides."""
+    middle = np.median(world.belief.ways[0].belief.decay)
+    assert middle < -1.5 if world.name == "worthless" else middle > 0.5
+
+
 def test_the_plan_says_what_the_repeats_are_worth(world):
     options = (world.plan.chosen, world.plan.naive, *world.plan.alternatives)
     selected = [each.recipe for each in options if each.recipe.mixture.name == "selected"]

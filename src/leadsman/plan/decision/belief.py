@@ -25,6 +25,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from leadsman.errors import DesignError
 from leadsman.laws import Forecast, forecast_runs
 from leadsman.plan.decision.repetition import Repetition
 from leadsman.plan.decision.runs_fit import RunsFit, adjust
@@ -191,11 +192,8 @@ class BeliefOfRuns:
         """
         logs = -(GRID**2) / 2
         if told:
-            logs += [
-                adjust(self._fresh(runs, float(z)), runs, space, y=self.y, group=self.group,
-                       worlds=1, rng=np.random.default_rng([seed, 7])).log_likelihood
-                for z in GRID
-            ]  # fmt: skip
+            seen = np.array([self._log_likelihood(runs, space, float(z), seed) for z in GRID])
+            logs = logs + seen if np.isfinite(seen).any() else logs
         density = np.exp(logs - logs.max())
         below = np.append(0.0, np.cumsum((density[1:] + density[:-1]) / 2))
         below /= below[-1]
@@ -206,6 +204,17 @@ class BeliefOfRuns:
         if strata > 1 and self._alike(runs, middles):
             strata, middles = 1, middles[[STRATA // 2]]
         return np.interp(places, below, GRID), (places * strata).astype(np.int64), middles.tolist()
+
+    def _log_likelihood(self, runs: pl.DataFrame, space: Space, decay: float, seed: int) -> float:
+        """Of the runs in worlds of a decay; none where it leaves no law to fit."""
+        rng = np.random.default_rng([seed, 7])
+        try:
+            found = adjust(
+                self._fresh(runs, decay), runs, space, y=self.y, group=self.group, worlds=1, rng=rng
+            )
+        except DesignError:
+            return -np.inf
+        return found.log_likelihood
 
     def _alike(self, runs: pl.DataFrame, decays: Floats) -> bool:
         """Whether the tokens of every run are worth much the same in worlds of all these decays."""
