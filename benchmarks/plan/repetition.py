@@ -32,6 +32,9 @@ from leadsman.train.tokens import TokenSet, load_tokenizer, tokenize_corpus, tra
 
 WIDTHS = (48, 72)
 TEXTS = {"books": "books.parquet", "code": "sympy_code.parquet"}
+WHOLE_FILES = ("code",)
+"""Cut into pieces first, as the books are: a set of a few files is not text of the same kind."""
+PIECE = 2000
 TOKENS = 3 << 19
 HALVINGS = 5
 HELD_OUT_BYTES = 250_000
@@ -47,6 +50,9 @@ def token_sets(name: str, out: Path) -> tuple[dict[str, str], dict[str, str]]:
     texts = texts.sample(fraction=1, shuffle=True, seed=SEED)
     size = texts.str.len_bytes().cum_sum()
     held, rest = texts.filter(size <= HELD_OUT_BYTES), texts.filter(size > HELD_OUT_BYTES)
+    if name in WHOLE_FILES:
+        pieces = pl.Series([piece for text in rest for piece in pieces_of(text)])
+        rest = pieces.sample(fraction=1, shuffle=True, seed=SEED)
     file = out / "tokenizer.json"
     if not file.exists():
         train_tokenizer([rest.head(300).to_list()], vocab_size=VOCABULARY, path=file)
@@ -61,6 +67,19 @@ def token_sets(name: str, out: Path) -> tuple[dict[str, str], dict[str, str]]:
         tokenize_corpus(part, tokenizer, out / f"{2**k}", key=f"{name} {k} {SEED} {TOKENS}")
     tokenize_corpus(held.to_list(), tokenizer, out / "held-out", key=f"{name} {SEED}")
     return places, {"target": str(out / "held-out")}
+
+
+def pieces_of(text: str) -> list[str]:
+    """A text cut at line ends into pieces of about PIECE characters."""
+    pieces: list[list[str]] = [[]]
+    size = 0
+    for line in text.splitlines(keepends=True):
+        if size >= PIECE:
+            pieces.append([])
+            size = 0
+        pieces[-1].append(line)
+        size += len(line)
+    return ["".join(each) for each in pieces]
 
 
 def recipes_of(name: str, sets: dict[str, TokenSet], width: int) -> list[Recipe]:
@@ -120,6 +139,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--out", default="/tmp/leadsman-repetition")
+    parser.add_argument("--read", action="store_true", help="train nothing, read what is there")
     options = parser.parse_args()
     out = Path(options.out)
     sizes: dict[str, int] = {}
@@ -128,6 +148,8 @@ def main() -> None:
         sources, held_out = token_sets(name, out / name)
         sets = {each: TokenSet(path) for each, path in sources.items()}
         sizes |= {each: tokens.manifest.tokens for each, tokens in sets.items()}
+        if options.read:
+            continue
         recipes = [each for width in WIDTHS for each in recipes_of(name, sets, width)]
         jobs = plan_trunks(
             recipes,
