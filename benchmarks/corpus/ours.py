@@ -104,6 +104,7 @@ def recall(raw: str, work: str, bands: str, rows: str) -> dict[str, float]:
     near = gone.filter(reason="near copy")
     drawn = near.sample(min(500, len(near)), seed=0)
     wanted = set(drawn["id"]) | set(drawn["kept_id"])
+    wanted |= {*planted, *(original(id) for id in planted)}
     text_of = {
         row["id"]: row["text"]
         for batch in corpus.batches(["id", "text"])
@@ -115,7 +116,9 @@ def recall(raw: str, work: str, bands: str, rows: str) -> dict[str, float]:
     # A copy is owed a removal if a document that stays is near it. A copy of a document that
     # itself went may be near none.
     owed = missed(report.corpus, [id for id in planted if id not in ids_gone])
-    stayed = [id for id in planted if id.removeprefix("planted/") not in ids_gone]
+    stayed = [id for id in planted if original(id) not in ids_gone]
+    own = {id: jaccard(text_of[id], text_of[original(id)]) for id in planted}
+    left = [id for id in planted if id not in ids_gone]
     return {
         "seconds": seconds,
         "planted": len(planted),
@@ -123,6 +126,13 @@ def recall(raw: str, work: str, bands: str, rows: str) -> dict[str, float]:
         "recall_of_all": found / len(planted),
         "missed": owed,
         "recall": found / (found + owed),
+        "attainable": (found + owed) / len(planted),
+        "unlike_their_original": sum(value < 0.7 for value in own.values()),
+        "left_unlike_their_original": sum(own[id] < 0.7 for id in left),
+        "left_and_original_gone": sum(own[id] >= 0.7 and original(id) in ids_gone for id in left),
+        "left_beside_their_original": sum(
+            own[id] >= 0.7 and original(id) not in ids_gone for id in left
+        ),
         "originals_kept": len(stayed),
         "recall_where_kept": sum(id in ids_gone for id in stayed) / len(stayed),
         "removed": report.documents_removed,
@@ -131,6 +141,11 @@ def recall(raw: str, work: str, bands: str, rows: str) -> dict[str, float]:
         "sampled_lowest": min(true),
         "sampled_precision": sum(value >= 0.7 for value in true) / len(true),
     }
+
+
+def original(planted: str) -> str:
+    """Id of the document that a planted one is a copy of."""
+    return planted.removeprefix("planted/")
 
 
 def missed(kept: Corpus, copies: list[str], threshold: float = 0.7, n: int = 5) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+DAY = 86_400
 LETTERS = {"": 1.0, "K": 1e3, "M": 1e6, "B": 1e9, "G": 1e9, "T": 1e12}
 _COUNT = re.compile(r"([+-]?\d[\d.]*(?:e[+-]?\d+)?)([KMBGT]?)", re.IGNORECASE)
 _THOUSANDS = re.compile(r"\d{1,3}(,\d{3})+(\.\d+)?[a-z]?", re.IGNORECASE)
@@ -21,6 +22,17 @@ def count(value: float | None) -> str:
         if abs(value) >= size:
             return f"{value / size:.3g}{letter}"
     return f"{value:.3g}"
+
+
+def percent(chance: float) -> str:
+    """A chance; ``over 99 %`` where draws cannot tell it from certainty.
+
+    >>> percent(0.873), percent(0.999), percent(0.0)
+    ('87 %', 'over 99 %', 'under 1 %')
+    """
+    if 0.01 <= chance <= 0.99:
+        return f"{100 * chance:.0f} %"
+    return "over 99 %" if chance > 0.5 else "under 1 %"
 
 
 def counted(text: str) -> float | None:
@@ -53,10 +65,16 @@ def megabytes(value: float) -> str:
 def duration(seconds: float) -> str:
     """A time a person can plan with.
 
-    >>> duration(42), duration(372)
-    ('42 s', '6 min 12 s')
+    >>> duration(42), duration(372), duration(10_720), duration(1e6), duration(7e8)
+    ('42 s', '6 min 12 s', '2 h 58 min', '11.6 days', '22 years')
     """
     minutes, rest = divmod(round(seconds), 60)
+    if seconds >= 2 * 365 * DAY:
+        return f"{seconds / 365 / DAY:,.0f} years"
+    if seconds >= 2 * DAY:
+        return f"{seconds / DAY:,.1f} days"
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 

@@ -17,10 +17,20 @@ from leadsman.errors import InputError
 
 
 class Strict(BaseModel):
-    """Base of such models: frozen, unknown fields are errors."""
+    """Base of such models: frozen, unknown fields are errors, numbers are finite."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+
+_PLAIN = {
+    "tuple_type": "should be a list",
+    "too_short": "should be a list of at least {min_length}",
+    "model_type": "should be a mapping of fields",
+    "float_parsing": "should be a number",
+    "int_parsing": "should be a whole number",
+    "int_from_float": "should be a whole number",
+}
+"""What pydantic says of Python's types, as a person who writes YAML would say it."""
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -54,10 +64,28 @@ def load_yaml(path: Path, model: type[Model], *, hint: str = "") -> Model:
         required = [name for name, field in model.model_fields.items() if field.is_required()]
         names = " and ".join([", ".join(required[:-1]), required[-1]]).removeprefix(" and ")
         raise InputError(f"must be a mapping with {names}", file=path, line=1)
+    _refuse_repeats(root, path)
     try:
         return model.model_validate(plain)
     except ValidationError as error:
         raise _explain(error, model, root, path) from error
+
+
+def _refuse_repeats(node: yaml.Node, path: Path) -> None:
+    """YAML takes the last of two equal keys without a word."""
+    if isinstance(node, yaml.SequenceNode):
+        for each in node.value:
+            _refuse_repeats(each, path)
+    if isinstance(node, yaml.MappingNode):
+        lines: dict[str, int] = {}
+        for key, value in node.value:
+            name, line = str(key.value), key.start_mark.line + 1
+            if name in lines:
+                raise InputError(
+                    f"{name!r} stands in line {lines[name]} already; keep one", file=path, line=line
+                )
+            lines[name] = line
+            _refuse_repeats(value, path)
 
 
 def _explain(
@@ -75,6 +103,7 @@ def _explain(
     elif first["type"] == "missing":
         message = "this field is required"
     else:
+        message = _PLAIN.get(first["type"], message).format(**first.get("ctx", {}))
         message = f"{message[0].lower()}{message[1:]}, not {first['input']!r}"
         if first["type"] == "value_error":
             message = message.rpartition(", not ")[0]

@@ -125,7 +125,10 @@ def test_a_dry_run_estimates_and_writes_nothing(tmp_path, leadsman, raw, target,
         (["--bytes", "5Q"], "'5Q' is no size"),
         (["--documents", 3, "--quota", "web"], "'web' is not SOURCE=SHARE"),
         (["--keep", 2], "'fraction': must be in"),
-        ([], "give exactly one of fraction"),
+        ([], "give exactly one of --keep, --documents, --bytes and --tokens, not 0"),
+        (["--keep", 0.1, "--bytes", "5M"], "and --tokens, not 2"),
+        (["--keep", 0.1, "--tokenizer", "nowhere.json"], "'--tokenizer': counts the tokens of"),
+        (["--keep", 0.1, "--method", "dsir,gais"], "several selectors need --sweep"),
     ],
 )
 def test_bad_arguments_are_one_sentence(tmp_path, leadsman, raw, target, arguments, message):
@@ -133,6 +136,57 @@ def test_bad_arguments_are_one_sentence(tmp_path, leadsman, raw, target, argumen
     assert code == 2
     assert message in err
     assert err.count("\n") == 1
+
+
+def test_warnings_where_a_choice_cannot_be_what_was_meant(tmp_path, leadsman, raw, target):
+    common = ["-o", tmp_path / "all", "--rule", "top"]
+    _, _, err = leadsman("select", raw, "-t", target, *common, "--tokens", "1G")
+    assert "this is all there is" in err
+    assert "far from the target" not in err
+    other = tmp_path / "zh.jsonl"
+    other.write_text("".join(json.dumps({"text": "人工智能是计算机科学的一个分支" * 9}) + "\n"))
+    code, _, err = leadsman("select", raw, "-t", other, "-o", tmp_path / "x", "--keep", 0.1)
+    assert code == 0
+    assert "the sources are far from the target" in err
+
+
+def test_dedup_names_its_methods_and_says_when_there_is_no_copy(tmp_path, leadsman, target):
+    code, _, err = leadsman("dedup", target, "-o", tmp_path / "out", "--method", "jaccard")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "must be one of minhash, exact, paragraph, line, semantic, not 'jaccard'" in err
+    assert "no copies were found" in leadsman("dedup", target, "-o", tmp_path / "out")[1]
+
+
+@pytest.mark.parametrize(
+    "arguments", [["sample", "--seed", "-1"], ["convert", "-o", "x", "--max-reject-rate", "2"]]
+)
+def test_values_that_cannot_be_are_refused(leadsman, raw, arguments):
+    command, *options = arguments
+    code, _, err = leadsman("corpus", command, raw, *options)
+    assert code == 2
+    assert "Traceback" not in err
+
+
+def test_the_text_may_be_named(tmp_path, leadsman):
+    path = tmp_path / "chat.jsonl"
+    path.write_text(json.dumps({"messages": [{"content": "Hi."}, {"content": "Yes?"}]}) + "\n")
+    code, _, err = leadsman("corpus", "convert", path, "-o", tmp_path / "out")
+    assert code == 2
+    assert "line 1: no 'text', only messages (text_field names another)" in err
+    leadsman(
+        "corpus", "convert", path, "-o", tmp_path / "out", "--text-field", "messages.content",
+        "--max-document", "1k",
+    )  # fmt: skip
+    assert Corpus.open(tmp_path / "out").table(["text"])["text"].to_pylist() == ["Hi.\n\nYes?"]
+
+
+def test_names_of_sources_are_printed_as_they_are(tmp_path, leadsman):
+    rows = [{"text": "one two three", "source": "a[/b]\nc"}, {"text": "four", "source": "[red]"}]
+    corpus = write_corpus(tmp_path / "in", rows)
+    for command in (["corpus", "stats"], ["dedup", "-o", tmp_path / "out"]):
+        _, out, _ = leadsman(*command, corpus.location)
+        assert "a[/b]\\nc" in out
+        assert "[red]" in out
 
 
 def test_a_missing_input_is_named(tmp_path, leadsman):

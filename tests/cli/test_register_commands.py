@@ -42,7 +42,9 @@ def test_forecast_table_is_registered_scored_and_verified(here):
     Ledger("ledger").add(Run(id="big", losses={"val": 2.03}))
     scored = leadsman("score", "-l", "ledger")
     assert "95% intervals held 1 of 1" in scored.output
-    assert "not yet" not in leadsman("register", "ls", "-l", "ledger").output
+    listed = leadsman("register", "ls", "-l", "ledger").output
+    assert "Forecasts of loss.val" in listed
+    assert "2.0300" in listed
     assert "none changed" in leadsman("register", "verify", "-l", "ledger").output
     (score,) = Ledger("ledger").book.scores()
     sorted_draws = np.sort(np.random.default_rng(0).normal(2.0, 0.05, 4000))

@@ -152,7 +152,7 @@ def test_a_setting_no_law_reads_is_pointed_out_and_a_seed_is_not():
     table = swept(np.random.default_rng(0), 0.03)
     (said,) = unread_doubts(table, y="loss", x=["params", "tokens"])
     assert said.startswith("optimizer has 3 values, which differ by 6.")
-    assert "--group optimizer" in said
+    assert "make it the group" in said
     assert unread_doubts(table, y="loss", x=["params", "tokens", "optimizer"]) == ()
     assert any("optimizer has 3 values" in each for each in forecast_runs(table, POINT).warnings[0])
 

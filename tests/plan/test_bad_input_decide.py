@@ -134,3 +134,15 @@ def test_a_ledger_with_runs_of_two_tokenizers(tmp_path):
     said = refusal(decide(tmp_path, tmp_path / "ledger", **changes))
     assert "several tokenizers (shape.vocab_size is 512, 2048)" in said
     assert "bits per byte" in said
+
+
+def test_a_space_in_another_unit_than_the_runs(tmp_path, runs):
+    millions = runs.with_columns(pl.col("params") / 1e6, pl.col("tokens") / 1e9)
+    said = refusal(decide(tmp_path, millions))
+    assert "the space has params from 1e+07 to 1e+10, the runs from 1 to 60" in said
+
+
+def test_a_result_that_rises_and_is_no_score(tmp_path, runs):
+    rising = runs.with_columns(elo=5000 - 100 * pl.col("loss"))
+    said = refusal(decide(tmp_path, rising, y="elo"))
+    assert "elo rises with compute, and a plan lowers it" in said

@@ -65,7 +65,12 @@ def test_the_template_of_init_is_a_valid_project_with_the_defaults_it_shows(tmp_
             "line 6, field 'sources.1.declared_bytes'",
             "not a size: '1.5 XB'; write for example",
         ),
-        ("flops: 2e13", "flops: lots", "line 10, field 'budget.flops'", "valid number"),
+        (
+            "flops: 2e13",
+            "flops: lots",
+            "line 10, field 'budget.flops'",
+            "should be a number",
+        ),
         (
             "flops: 2e13",
             "flops: 2e13\n  hours: 3",

@@ -161,3 +161,42 @@ def test_mixture_belief_finds_the_planted_best():
     pick = int(belief.draws(rest).mean(axis=0).argmin())
     assert loss[120:][pick] <= np.sort(loss[120:])[2]
     assert belief.losses[belief.law] == min(belief.losses.values())
+
+
+def test_scores_are_planned_on_their_error_rate(runs):
+    by_loss = plan_table(runs, spec())
+    score = runs.with_columns(acc=0.9 - pl.col("loss") / 20).drop("loss")
+    for table in (score, score.with_columns(100 * pl.col("acc"))):
+        plan = plan_table(table, spec(y="acc"))
+        assert any("acc is a score: results here are its error rate" in n for n in plan.notes)
+        both = [np.log(each.decision.point["params"]) for each in (plan, by_loss)]
+        assert both[0] == pytest.approx(both[1], abs=0.7)
+        flops = 6 * plan.decision.point["params"] * plan.decision.point["tokens"]
+        assert flops == pytest.approx(1e20, rel=1e-3)
+        assert 0.1 < np.median(plan.decision.draws) < 0.1 + runs["loss"].min() / 20
+
+
+def test_rows_with_gaps_are_left_out_and_settings_in_the_space_are_not_doubted(runs):
+    swept = pl.concat(
+        [
+            runs.with_columns(
+                lr=pl.lit(lr), loss=pl.col("loss") * (1 + 0.02 * np.log(lr / 1e-3) ** 2)
+            )
+            for lr in (3e-4, 1e-3, 3e-3)
+        ]
+    ).with_columns(loss=pl.when(pl.int_range(pl.len()) == 3).then(None).otherwise("loss"))
+    plan = plan_table(swept, spec(space=SPEC["space"] | {"lr": {"low": 1e-4, "high": 1e-2}}))
+    assert "1 of 72 rows have no loss and were left out." in plan.notes
+    assert not any("no law reads" in note for note in plan.notes)
+    held = plan_table(swept, spec())
+    assert any("lr has 3 values" in note for note in held.notes)
+
+
+def test_the_users_own_names_are_mapped(runs, tmp_path):
+    runs.rename({"params": "n", "tokens": "d"}).write_csv(tmp_path / "runs.csv")
+    (tmp_path / "spec.yaml").write_text(json.dumps(SPEC))
+    arguments = [str(tmp_path / "runs.csv"), str(tmp_path / "spec.yaml")]
+    found = CliRunner().invoke(app, ["decide", *arguments, "--x", "params=n,tokens=d"])
+    assert found.exit_code == 0, found.output
+    refused = CliRunner().invoke(app, ["next", *arguments])
+    assert "say --x params=n,tokens=d" in str(refused.exception or refused.output)

@@ -14,6 +14,7 @@ import urllib.request
 import pytest
 
 from leadsman.errors import InputError
+from leadsman.report import write_report
 from leadsman.report.board import State, make_server
 from leadsman.runs import Ledger, Run
 
@@ -73,6 +74,13 @@ def test_state_follows_what_the_plan_writes(own_project, serve):
     assert after["trunks"][0]["tokens"] == 400
     assert len(after["runs"]) == len(before["runs"]) + 1
     assert [run["result"] for run in after["runs"] if run["id"] == "new"] == [2.5]
+
+
+def test_the_head_is_the_reports(own_project, serve):
+    state = state_at(serve(own_project))
+    page = write_report(own_project, own_project / "report.html").read_text()
+    assert f"<h1>{state['plan']['head']}</h1>" in page
+    assert {"title": "Small runs", "state": "done"} in state["stages"]
 
 
 def test_board_reads_only(own_project, serve):
@@ -182,6 +190,9 @@ def test_page_follows_without_a_reload(own_project, serve, open_page):
     assert page.locator("#results svg .dot").count() == 50
     assert page.evaluate("window.kept")
     assert page.inner_text("h1") == "A plan is being made"
+    progress(own_project, 1000)
+    page.wait_for_function("document.querySelector('#finished').innerText.includes('done: 1')")
+    assert page.inner_text("#trunks") == ""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")
     found = axe.Axe().run(page).response["violations"]
     assert [each["id"] for each in found if each["impact"] in ("serious", "critical")] == []

@@ -87,6 +87,27 @@ def test_numbers_of_the_plan_stand_on_the_page(planted, tmp_path):
     assert re.search(r"news</td>.*?not tried", page)
 
 
+def test_base_models_are_named_with_what_to_do_with_them(own_project, tmp_path):
+    file = own_project / "plan.json"
+    plan = json.loads(file.read_text())
+    known = {"path": "/m/tiny", "params": 300_000, "as_it_is": 1.75, "left_out": None}
+    plan["starts"] = [
+        {"name": "tiny", **known, "warning": "no run is expected to do better"},
+        {"name": "vast", **known, "left_out": "at most 10 parameters may be served"},
+    ]
+    file.write_text(json.dumps(plan))
+    page = page_of(own_project, tmp_path)
+    assert "<h1>Start fresh: train " in page
+    assert "at most 10 parameters may be served" in page
+    assert "no run is expected to do better" in page
+    plan["chosen"]["recipe"] |= {"start": "w" * 16}
+    plan["chosen"]["recipe"]["mixture"]["name"] = "continue tiny-A on natural"
+    file.write_text(json.dumps(plan))
+    title = page_of(own_project, tmp_path).partition("<h1>")[2].partition("</h1>")[0]
+    assert title.startswith("Continue tiny-A (")
+    assert title.endswith("tokens of the natural mixture")
+
+
 def test_page_without_prices_or_draws_leaves_those_parts_out(make_project, tmp_path):
     page = page_of(make_project(tmp_path / "work", full=False), tmp_path)
     assert "Try another budget" not in page

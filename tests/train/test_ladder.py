@@ -114,6 +114,32 @@ def test_finished_runs_are_not_redone(job, new_recipe, monkeypatch):
     assert len(steps) == 20
 
 
+@pytest.mark.parametrize("stop_after", [None, 1, 5, 11])
+def test_longer_runs_go_on_from_a_kept_trunk(
+    job, new_recipe, tmp_path, monkeypatch, interrupted, stop_after
+):
+    """Round after round: 8 + 2, then 8 + 4, then a shorter one from the beginning."""
+    rounds = [[new_recipe(tokens=64 * n)] for n in (10, 20, 15)]
+    wanted = sorted((each for r in rounds for each in r), key=lambda recipe: recipe.tokens)
+    run_trunk(job(wanted, ledger=str(tmp_path / "undisturbed"), work=str(tmp_path / "w")))
+    run_trunk(job(rounds[0], keep_trunk=True))
+    second = job(rounds[1], keep_trunk=True, checkpoint_seconds=0.0)
+    if stop_after is not None:
+        with interrupted(Trainer, stop_after):
+            run_trunk(second)
+    one_step, steps = Trainer._one_step, []
+    monkeypatch.setattr(Trainer, "_one_step", lambda s, lr: (steps.append(lr), one_step(s, lr))[1])
+    run_trunk(second)
+    assert len(steps) == 8 + 4 - (stop_after or 0)
+    assert progress([second])[0].tokens == second.tokens
+    run_trunk(job(rounds[2]))
+    assert not list((tmp_path / "work" / "checkpoints").glob("*"))
+    undisturbed, ledger = Ledger(str(tmp_path / "undisturbed")), Ledger(second.ledger)
+    for recipe in wanted:
+        assert ledger.get(recipe.id).losses == undisturbed.get(recipe.id).losses
+        assert ledger.curve(recipe.id).equals(undisturbed.curve(recipe.id))
+
+
 def test_a_ladder_over_two_processes_equals_one(new_recipe, paths, tmp_path):
     recipes = [
         new_recipe(tokens=64 * n, mixture=Mixture(name, {"prose": share, "code": 1 - share}))
@@ -229,3 +255,35 @@ def test_running_out_of_memory_is_a_failed_run(job, new_recipe, tmp_path, monkey
     assert re.search(
         rf"{params:,} parameters at 64 tokens a batch need about 0\.8\d* GB", run.reason
     )
+
+
+def test_branches_continue_their_own_base_model_on_shorter_sequences(job, new_recipe, tmp_path):
+    """Two base models that read 32 tokens, continued on 16; branches equal runs done alone."""
+    from leadsman.train.hf import save_hf
+    from leadsman.train.model import Decoder
+    from leadsman.train.parametrization import initialize
+    from leadsman.train.start import start_id
+
+    folders, recipes = {}, []
+    for seed in (1, 2):
+        folder = tmp_path / f"base{seed}"
+        base = Decoder(replace(new_recipe().shape, seq_len=32))
+        initialize(base, seed=seed)
+        save_hf(base, folder)
+        folders[start_id(folder)] = str(folder)
+        given = {"start": start_id(folder), "schedule": Schedule(start_lr_ratio=0.1)}
+        recipes += [new_recipe(tokens=64 * n, **given) for n in (8, 16)]
+    recipes.append(new_recipe(tokens=64 * 8))
+    fields = {name: getattr(job(recipes[:1]), name) for name in ("sources", "held_out", "ledger")}
+    jobs = plan_trunks(recipes, **fields, work=str(tmp_path / "work"), starts=folders)
+    assert sorted(each.start for each in jobs) == ["", *sorted(folders.values())]
+    runs = {run.id: run for run in train_ladder(jobs, LocalEngine(1))}
+    assert all(run.status == "finished" for run in runs.values())
+    results = [runs[recipe.id].bpb["prose"] for recipe in recipes]
+    assert len(set(results)) == len(results)  # every run began where it should
+    alone = str(tmp_path / "alone")
+    run_trunk(job(recipes[3:4], start=folders[recipes[3].start], ledger=alone, work=f"{alone}w"))
+    assert Ledger(alone).get(recipes[3].id).bpb["prose"] == results[3]
+    longer = replace(recipes[0], shape=replace(recipes[0].shape, seq_len=64))
+    with pytest.raises(InputError, match="continue from have seq_len 32, the recipe 64"):
+        run_trunk(job([longer], start=folders[longer.start]))

@@ -14,6 +14,7 @@ from leadsman.cli.inputs import (
     Metadata,
     Out,
     Seed,
+    as_it_is,
     size_of,
     tell_left_out,
     tell_unread,
@@ -130,8 +131,8 @@ def _print_sources(corpus: Corpus) -> None:
         table.add_column(heading, justify="right")
     rows = [*corpus.sources.items()]
     for name, extent in rows:
-        mean = extent.text_bytes / max(extent.documents, 1)
-        table.add_row(name, count(extent.documents), megabytes(extent.text_bytes), megabytes(mean))
+        sizes = (extent.text_bytes, extent.text_bytes / max(extent.documents, 1))
+        table.add_row(as_it_is(name), count(extent.documents), *map(megabytes, sizes))
     Console().print(table)
     typer.echo(
         f"{corpus.documents} documents, {megabytes(corpus.text_bytes)} in "

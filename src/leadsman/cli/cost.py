@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from leadsman.cli.say import say
+
 if TYPE_CHECKING:
     from leadsman.runs import ModelShape
 
@@ -88,20 +90,20 @@ def memory(
         **fields,
     )
     estimate = estimate_memory(setting)
-    typer.echo(_describe(setting.shape))
+    limit = None if device is None else find_accelerator(device, table).memory_gb
+    say(_describe(setting.shape))
     for part in ("weights", "gradients", "optimizer", "activations", "logits", "scratch"):
         typer.echo(f"  {part:12} {getattr(estimate, part) / 1e9:10.3f} GB")
     typer.echo(f"  {'peak':12} {estimate.total / 1e9:10.3f} GB, reached at: {estimate.moment}")
     low, high = estimate.resident(lean=False)
     lean, _ = estimate.resident(lean=True)
-    typer.echo(
+    say(
         f"Tensors only. A process on a CPU holds {low / 1e9:.3g} to {high / 1e9:.3g} GB with its "
         f"libraries: glibc keeps freed memory. With `leadsman train --lean` "
         f"(MALLOC_MMAP_THRESHOLD_=65536) it holds {lean / 1e9:.3g} GB, for 1.3 to "
         f"1.5 times the time."
     )
-    if device is not None:
-        limit = find_accelerator(device, table).memory_gb
+    if limit is not None:
         verdict = "fits" if estimate.total <= 1e9 * limit else "does not fit"
         typer.echo(f"{device} has {limit:g} GB: {verdict}")
 
@@ -123,24 +125,32 @@ def serving(
     table: TableFile = None,
 ) -> None:
     """Prefill, decode, KV cache and price of serving a model, on an idealised machine."""
+    from pydantic import ValidationError
+
+    from leadsman.errors import InputError
     from leadsman.plan.hardware import find_accelerator
     from leadsman.plan.inference import ServingSpec, serving_cost
 
-    spec = ServingSpec(
-        tokens=tokens,
-        prompt_tokens=prompt,
-        output_tokens=output,
-        batch=batch,
-        weight_bytes=weight_bytes,
-    )
+    try:
+        spec = ServingSpec(
+            tokens=tokens,
+            prompt_tokens=prompt,
+            output_tokens=output,
+            batch=batch,
+            weight_bytes=weight_bytes,
+        )
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        said = wrong["msg"].removeprefix("Input ")
+        raise InputError(f"{said}, not {wrong['input']}", column=str(wrong["loc"][0])) from error
     shape = _shape(params, width, layers, heads, kv_heads, ffn_width, vocab, prompt + output)
     accelerator = find_accelerator(device, table)
     cost = serving_cost(shape, spec, accelerator)
-    typer.echo(_describe(shape))
+    say(_describe(shape))
     typer.echo(f"  weights {cost.weight_bytes / 1e9:.3f} GB; ", nl=False)
     typer.echo(f"KV cache {cost.kv_cache_bytes / 1e6:.1f} MB a request")
     typer.echo(f"  prefill {cost.prefill_flops:.3g} FLOPs, {1e3 * cost.prefill_seconds:.3g} ms")
-    typer.echo(f"  decode  {cost.decode_flops:.3g} FLOPs, {1e3 * cost.decode_seconds:.3g} ms, ")
+    typer.echo(f"  decode  {cost.decode_flops:.3g} FLOPs, {1e3 * cost.decode_seconds:,.0f} ms,")
     typer.echo(f"          bound by {cost.bound} (batch of {batch})")
     hours = cost.seconds_per_million * tokens / 1e6 / 3600
     typer.echo(f"  {tokens:.3g} tokens: {hours:,.2f} device hours", nl=False)
@@ -152,11 +162,12 @@ def hardware(table: TableFile = None) -> None:
     """The table of accelerators; prices are defaults to be edited."""
     from leadsman.plan.hardware import load_accelerators
 
+    known = load_accelerators(table)
     typer.echo(f"{'name':16} {'bf16 TFLOP/s':>12} {'GB':>6} {'GB/s':>6} {'W':>5}  price an hour")
-    for name, each in load_accelerators(table).items():
+    for name, each in known.items():
         typer.echo(
             f"{name:16} {each.peak_flops('bf16') / 1e12:12g} {each.memory_gb:6g} "
-            f"{each.bandwidth_gb_s:6g} {each.watts or '?':>5}  {each.price_per_hour or '?'}"
+            f"{each.bandwidth_gb_s:6g} {_plain(each.watts):>5}  {each.price_per_hour or '?'}"
         )
     typer.echo("Prices of 2026-11-21, rounded; give your own with --hardware-file.")
 
@@ -190,6 +201,10 @@ def _shape(
         "ffn_width": ffn_width,
     }
     return replace(shape, **{name: each for name, each in given.items() if each is not None})
+
+
+def _plain(value: float | None) -> str:
+    return "?" if value is None else f"{value:g}"
 
 
 def _describe(shape: ModelShape) -> str:

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from leadsman.cli.run_tables import X
+from leadsman.cli.say import say
+
 if TYPE_CHECKING:
     from leadsman.plan.table import TablePlan
 
@@ -26,19 +29,20 @@ SpecFile = Annotated[Path, typer.Argument(help="YAML: y, space, budget and limit
 def decide(
     runs: Runs,
     spec: SpecFile,
+    x: X = "",
     out: Annotated[Path | None, typer.Option("--out", help="Write the plan as JSON.")] = None,
 ) -> None:
     """Choose settings under a budget from runs that are there, and say what it beats."""
-    plan = _plan(runs, spec)
+    plan = _plan(runs, spec, x)
     decision = plan.decision
     low, median, high = _quantiles(decision.draws)
-    typer.echo(f"Choose: {_point(decision.point)}")
+    say(f"Choose: {_point(decision.point)}", indent="  ")
     typer.echo(f"  result {median:.4g} (80 %: {low:.4g} to {high:.4g}); law: {plan.law}")
     typer.echo(f"  expected regret {decision.expected_regret:.2g}")
     binding = [name for name, slack in decision.slacks.items() if slack < 1e-3]
     typer.echo(f"  bound by: {', '.join(binding) or 'nothing'}")
     for name, point, gap in plan.rules:
-        typer.echo(f"Beats {name} ({_point(point)}) by {gap:.2g}")
+        say(f"Beats {name} ({_point(point)}) by {gap:.2g}", indent="  ")
     if len(decision.alternatives) > 1:
         typer.echo("Alternatives (probability of being the best of them):")
         for point, value, first in decision.alternatives:
@@ -52,7 +56,7 @@ def decide(
         for name, worth in plan.purchase.worth.items():
             typer.echo(f"  {name} is worth {worth:.2g} of the result")
     for note in plan.notes:
-        typer.echo(f"Note: {note}")
+        say(f"Note: {note}", indent="  ")
     if out is not None:
         _write(plan, out)
         typer.echo(f"Wrote {out}")
@@ -62,6 +66,7 @@ def next_(
     runs: Annotated[Path, typer.Argument(help="A table of runs, or a project file (YAML).")],
     spec: Annotated[Path | None, typer.Argument(help="YAML as for decide, with a table.")] = None,
     count: Annotated[int, typer.Option("--count", min=1, help="Runs to print.")] = 5,
+    x: X = "",
 ) -> None:
     """Print the small runs that would lower the regret of the decision most for their cost."""
     from leadsman.errors import InputError
@@ -71,8 +76,8 @@ def next_(
         return
     if spec is None:
         raise InputError("a table of runs needs a second file: y, space, budget (YAML)")
-    plan = _plan(runs, spec)
-    typer.echo(f"{'Stop' if plan.next.stop else 'Go on'}: {plan.next.why}")
+    plan = _plan(runs, spec, x)
+    say(f"{'Stop' if plan.next.stop else 'Go on'}: {plan.next.why}")
     for each in plan.next.runs[:count]:
         point = plan.next_points.row(each.row, named=True)
         typer.echo(f"  {each.value:.2g} for {each.cost:.3g} FLOPs: {_point(point)}")
@@ -80,6 +85,8 @@ def next_(
 
 def _next_of_project(project: Path, count: int) -> None:
     from leadsman.errors import InputError
+    from leadsman.humanize import count as count_of
+    from leadsman.humanize import setting_name, setting_value
 
     stored = project.parent / "work" / "plan.json"
     if not stored.exists():
@@ -88,23 +95,28 @@ def _next_of_project(project: Path, count: int) -> None:
     found = plan.get("next")
     if found is None:
         raise InputError("the plan is of an older version; run `leadsman plan` again", file=stored)
-    typer.echo(f"{'Stop' if found['stop'] else 'Go on'}: {found['why']}")
+    say(f"{'Stop' if found['stop'] else 'Go on'}: {found['why']}")
+    if found["stop"] and found["runs"]:
+        say("The best of those that are not worth it (what each is expected to save):")
     for each in found["runs"][:count]:
         guess = " (not yet tried; valued like the settings that were)" if each.get("guess") else ""
-        typer.echo(
-            f"  {each['value']:.2g} for {each['flops']:.3g} FLOPs: {each['mixture']}, "
-            f"{each['params']:,.0f} parameters, {each['tokens']:,.0f} tokens{guess}"
+        say(
+            f"  {each['value']:.2g} for {each['flops']:.2e} FLOPs: {each['mixture']}, "
+            f"{count_of(each['params'])} parameters, {count_of(each['tokens'])} tokens{guess}",
+            indent="    ",
         )
     for each in plan.get("kept", ()):
-        typer.echo(f"Not measured: {each['axis']}, kept at {each['kept']} ({each['why']})")
+        name, kept = setting_name(each["axis"]), setting_value(each["kept"])
+        say(f"Not measured: {name}, kept at {kept} ({each['why']})", indent="  ")
 
 
-def _plan(runs: Path, spec: Path) -> TablePlan:
-    from leadsman.laws.table import read_table
+def _plan(runs: Path, spec: Path, x: str) -> TablePlan:
+    from leadsman.cli.run_tables import read_runs
     from leadsman.plan.table import TableSpec, plan_table
     from leadsman.strict_yaml import load_yaml
 
-    return plan_table(read_table(runs), load_yaml(spec, TableSpec))
+    asked = load_yaml(spec, TableSpec)
+    return plan_table(read_runs(runs, x, asked.y)[0], asked)
 
 
 def _quantiles(draws: Any) -> list[float]:

@@ -19,15 +19,20 @@ from leadsman.cli.inputs import (
     Metadata,
     Out,
     StopSourceLoss,
+    as_it_is,
     open_inputs,
     print_estimate,
 )
 
 if TYPE_CHECKING:
+    from leadsman.cli.inputs import OpenedInputs
     from leadsman.corpus import Corpus, RemovalReport
     from leadsman.engine import Engine
 
     Work = Callable[..., RemovalReport]
+
+
+METHODS = ("minhash", "exact", "paragraph", "line", "semantic")
 
 
 def register(app: typer.Typer) -> None:
@@ -61,7 +66,6 @@ def dedup(
     explain: Explain = None,
 ) -> None:
     """Drop copies and near copies; each removal is checked. Of two copies, the first stays."""
-    from leadsman.corpus.shards.estimate import estimate
     from leadsman.engine import open_engine
 
     if explain is not None:
@@ -71,15 +75,12 @@ def dedup(
         method, threshold, prototypes, embedding, open_engine(engine, threads=True)
     )
     opened = open_inputs(inputs, out, max_reject_rate, metadata)
-    if dry_run:
-        print_estimate(estimate(opened.joined, work, memory_per_document=memory))
-        return
-    report = work(
-        opened.corpora, out, max_source_loss=max_source_loss, stop_source_loss=stop_source_loss
-    )
-    opened.keep_rejects(out)
-    _print_removal(report)
-    _print_found(report)
+    report = _remove(
+        opened, out, work, memory, dry_run=dry_run, max_source_loss=max_source_loss,
+        stop_source_loss=stop_source_loss,
+    )  # fmt: skip
+    if report is not None:
+        _print_found(report)
 
 
 def decontaminate(
@@ -100,9 +101,9 @@ def decontaminate(
     explain: Explain = None,
 ) -> None:
     """Drop documents that hold text of a target or an evaluation set."""
+    from leadsman.corpus import DecontaminationReport
     from leadsman.corpus import decontaminate as run
     from leadsman.corpus.dedup.contamination import MEMORY_PER_DOCUMENT
-    from leadsman.corpus.shards.estimate import estimate
     from leadsman.engine import open_engine
 
     if explain is not None:
@@ -110,26 +111,35 @@ def decontaminate(
         return
     opened = open_inputs(inputs, out, max_reject_rate, metadata)
     targets = open_inputs(against, out, max_reject_rate).corpora
-    options: dict[str, Any] = {"n": n, "span": span, "overlap": overlap}
-    options["engine"] = open_engine(engine, threads=True)
-    if dry_run:
+    runner = open_engine(engine, threads=True)
 
-        def work(corpus: Corpus, place: Path) -> object:
-            return run(corpus, targets, place, **options)
+    def work(corpora: Corpus | Sequence[Corpus], place: str | Path, **guard: Any) -> Any:
+        return run(corpora, targets, place, n=n, span=span, overlap=overlap, engine=runner, **guard)
 
-        print_estimate(estimate(opened.joined, work, memory_per_document=MEMORY_PER_DOCUMENT))
-        return
-    report = run(
-        opened.corpora, targets, out, max_source_loss=max_source_loss,
-        stop_source_loss=stop_source_loss, **options,
+    report = _remove(
+        opened, out, work, MEMORY_PER_DOCUMENT, dry_run=dry_run, max_source_loss=max_source_loss,
+        stop_source_loss=stop_source_loss,
     )  # fmt: skip
-    opened.keep_rejects(out)
-    _print_removal(report)
-    if report.short_items:
+    if isinstance(report, DecontaminationReport) and report.short_items:
         typer.echo(
             f"{report.short_items} of {report.items} items have fewer than {n} tokens: "
             f"looked for as whole documents only"
         )
+
+
+def _remove(
+    opened: OpenedInputs, out: str, work: Work, memory: int, *, dry_run: bool, **guards: Any
+) -> RemovalReport | None:
+    """Do the work and print what went; in a dry run, only what it would take."""
+    from leadsman.corpus.shards.estimate import estimate
+
+    if dry_run:
+        print_estimate(estimate(opened.joined, work, memory_per_document=memory))
+        return None
+    report = work(opened.corpora, out, **guards)
+    opened.keep_rejects(out)
+    _print_removal(report)
+    return report
 
 
 def _worker(
@@ -139,7 +149,10 @@ def _worker(
     from leadsman.corpus import deduplicate
     from leadsman.corpus.dedup import documents, paragraphs, semantic
     from leadsman.corpus.vectors.embedding import embedding_named
+    from leadsman.errors import InputError
 
+    if method not in METHODS:
+        raise InputError(f"must be one of {', '.join(METHODS)}, not {method!r}", column="--method")
     options: dict[str, Any] = {} if threshold is None else {"threshold": threshold}
 
     def pieces(corpora: Corpus | Sequence[Corpus], place: str | Path, **guard: Any) -> Any:
@@ -185,7 +198,7 @@ def _print_removal(report: RemovalReport) -> None:
     for name, offered in report.offered.items():
         lost = offered - report.kept.get(name, Extent())
         table.add_row(
-            name,
+            as_it_is(name),
             str(offered.documents),
             megabytes(offered.text_bytes),
             str(lost.documents),
@@ -207,7 +220,9 @@ def _print_found(report: RemovalReport) -> None:
     from leadsman.corpus.dedup.semantic import SemanticReport
     from leadsman.humanize import megabytes
 
-    if isinstance(report, DedupReport):
+    if isinstance(report, DedupReport) and not report.documents_removed:
+        typer.echo("no copies were found")
+    elif isinstance(report, DedupReport):
         typer.echo(
             f"every removal was checked: precision {report.precision:.3f}, lowest similarity "
             f"{report.lowest_jaccard:.3f}; whole clusters would have cost {report.proposed} "

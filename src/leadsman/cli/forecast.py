@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from leadsman.cli.run_tables import X, read_runs
 from leadsman.errors import InputError
 
 if TYPE_CHECKING:
@@ -17,10 +18,6 @@ if TYPE_CHECKING:
 
 Runs = Annotated[Path, typer.Argument(help="CSV, JSONL or Parquet table of runs, or a ledger.")]
 Y = Annotated[str, typer.Option("--y", help="Column to predict.")]
-X = Annotated[
-    str,
-    typer.Option("--x", help="Inputs, with your own names if they differ: params=N,tokens=D."),
-]
 LawName = Annotated[str, typer.Option("--law", help="auto, or laws by name: chinchilla,kaplan.")]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of all draws.")]
 Plot = Annotated[Path | None, typer.Option("--plot", help="Write plots to .html or .png.")]
@@ -88,8 +85,8 @@ def forecast(
     from leadsman.laws.plots import forecast_figure, write_figures
 
     wanted = _levels(levels)
-    table, inputs = _read(runs, x, y)
-    points, _ = _read(at, x, None)
+    table, inputs = read_runs(runs, x, y, curves=y == "loss")
+    points, _ = read_runs(at, x, None)
     result = forecast_runs(
         table,
         points,
@@ -239,63 +236,17 @@ def compare(
     typer.echo(WAYS)
 
 
-def _read(path: Path, x: str, y: str | None) -> tuple[pl.DataFrame, list[str]]:
-    """A table with canonical column names, every cell that will be read checked.
-
-    Args:
-        path: the file.
-        x: the option; a table of points may have the canonical names instead of the user's own.
-        y: column to predict; ``None`` for points.
-    """
-    import numpy as np
-
-    from leadsman.laws.table import (
-        check_cells,
-        column,
-        near_misses,
-        no_column,
-        no_inputs,
-        read_table,
-        rename_columns,
-    )
-
-    rename = {}
-    for part in filter(None, (each.strip() for each in x.split(","))):
-        name, _, own = part.partition("=")
-        rename[name] = own or name
-    inputs = list(rename)
-    table = read_table(path, curves=y == "loss")
-    if y is None:
-        rename = {k: v for k, v in rename.items() if v in table.columns or k not in table.columns}
-    table = rename_columns(table, rename, file=path)
-    for name in inputs:
-        column(table, name, empty=y is not None, file=path)
-    for name in {"params", "tokens"} & set(table.columns) if y is None and not inputs else ():
-        column(table, name, file=path)
-    if not inputs and not {"flops", "params", "tokens", "step"} & set(table.columns):
-        raise InputError(no_inputs(table), file=path)
-    if y is not None:
-        if y not in table.columns:
-            raise InputError(f"{no_column(y, table)}; name yours with --y", file=path)
-        values = column(table, y, positive=False, empty=True, file=path)
-        known = values[~np.isnan(values)]
-        if len(known) and not 0 <= known.min() <= known.max() <= 1:  # a loss may not be 0
-            column(table, y, empty=True, file=path)
-    check_cells(table, file=path)
-    for sentence in near_misses(table) if not inputs else ():
-        typer.echo(f"Warning: {path}: {sentence}", err=True)
-    return table, inputs
-
-
 def _read_screened(path: Path, x: str, y: str) -> tuple[pl.DataFrame, list[str]]:
-    """As :func:`_read`, without repeated rows; says what looks wrong."""
-    from leadsman.laws.competition import varying
-    from leadsman.laws.screening import complete, screen
+    """As :func:`read_runs`, without repeated rows; says what looks wrong."""
+    from leadsman.laws.competition import compute_of, run_column, varying
+    from leadsman.laws.screening import complete, fewer_rows, screen
 
-    table, inputs = _read(path, x, y)
+    table, inputs = read_runs(path, x, y, curves=y == "loss")
     table, gaps = complete(table, y=y, x=inputs or None)
     table, doubts = screen(table, y=y, x=varying(table, inputs or None))
-    for doubt in (*gaps, *doubts):
+    compute = compute_of(table, inputs or None)
+    table, thinned = fewer_rows(table, compute, group=None, run=run_column(table))
+    for doubt in (*gaps, *doubts, *thinned):
         typer.echo(f"Warning: {doubt}", err=True)
     return table, inputs
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from leadsman.corpus import ConvertReport, Corpus
     from leadsman.corpus.shards.estimate import Estimate
 
@@ -125,6 +127,13 @@ def tell_left_out(fields: Collection[str]) -> None:
         names = sorted(fields)
         option = " ".join(f"--metadata {name}" for name in names)
         typer.echo(f"fields not kept: {', '.join(names)} (keep them with {option})", err=True)
+
+
+def as_it_is(name: str) -> Text:
+    """A name for a cell of a table: brackets are no markup, and a line stays one."""
+    from rich.text import Text
+
+    return Text(name.replace("\n", "\\n"))
 
 
 def print_estimate(estimate: Estimate) -> None:

@@ -14,6 +14,7 @@ from leadsman.cli.inputs import (
     MaxRejectRate,
     Out,
     Seed,
+    as_it_is,
     open_inputs,
     size_of,
 )
@@ -111,7 +112,7 @@ def _print(report: MixReport, out: str) -> None:
         table.add_column(heading, justify="right")
     for name, share in report.weights.items():
         shares = (report.natural[name], share, report.most[name])
-        table.add_row(name, *(f"{value:.1%}" for value in shares))
+        table.add_row(as_it_is(name), *(f"{value:.1%}" for value in shares))
     Console().print(table)
     bpb, natural = (sum(values) / len(values) for values in (report.bpb, report.natural_bpb))
     interval = ""

@@ -39,6 +39,10 @@ budget:
 # Tokens the model will serve in its life; their compute is taken from the budget.
 # serving: {{tokens: 1.0e+9, prompt_tokens: 512, output_tokens: 128}}
 
+# Models to continue from, weighed beside a fresh start; the project takes their tokenizer.
+# starts:
+#   - {{name: base.hf, path: models/base.hf}}   # Hugging Face Llama, or saved by `leadsman train`
+
 # decision:
 #   objective: quantile        # choose what is good also in bad worlds; default mean
 #   memory_gb: 24              # of one device

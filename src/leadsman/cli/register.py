@@ -17,6 +17,10 @@ LedgerOption = Annotated[
 group = typer.Typer(help="Write forecasts down before their runs; check that none was changed.")
 
 
+NARROW = 100
+"""Columns of a terminal below which the time of day is left out."""
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands of this group."""
     app.add_typer(group, name="register")
@@ -61,23 +65,29 @@ def list_forecasts(ledger: LedgerOption = "work/ledger") -> None:
 
     book = _open(ledger)
     scored = {each.forecast.id: each for each in book.scores()}
-    table = Table(box=None, pad_edge=False)
-    for heading in ("entry", "registered", "run", "of", "forecast", "95 %", "actual", "error"):
-        table.add_column(heading, justify="right" if heading in ("entry", "forecast") else "left")
-    for run_id, (entry, forecast) in book.forecasts().items():
+    console, found = Console(), book.forecasts()
+    results = sorted({forecast.y for _, forecast in found.values()})
+    table = Table(box=None, pad_edge=False, title=f"Forecasts of {', '.join(results)}")
+    table.title_justify = "left"
+    several, narrow = len(results) > 1, console.width < NARROW
+    for heading in ("#", "registered", "run", "of", "forecast", "95 %", "actual", "error"):
+        if heading != "of" or several:
+            right = heading in ("#", "forecast", "actual", "error")
+            table.add_column(heading, justify="right" if right else "left", no_wrap=True)
+    for run_id, (entry, forecast) in found.items():
         low, high = forecast.intervals["0.95"]
         score = scored.get(run_id)
         table.add_row(
             str(entry.number),
-            entry.time[:19],
+            entry.time[: 10 if narrow else 19].replace("T", " "),
             run_id,
-            forecast.y,
+            *([forecast.y] if several else []),
             f"{forecast.median:.4f}",
             f"{low:.4f} to {high:.4f}",
-            f"{score.actual:.4f}" if score else "not yet",
+            f"{score.actual:.4f}" if score else "-",
             f"{100 * score.relative_error:+.2f} %" if score else "",
         )
-    Console().print(table)
+    console.print(table)
     typer.echo(f"Head: {book.chain.head}")
 
 

@@ -51,8 +51,8 @@ def unread_doubts(runs: pl.DataFrame, *, y: str, x: Sequence[str]) -> tuple[str,
         if effect >= LEAST_EFFECT:
             said.append(
                 f"{name} has {values.max()} values, which differ by {effect:.1%} at the same "
-                f"{' and '.join(inputs)}, and no law reads it: forecast each apart with "
-                f"--group {name}, or keep the runs of one."
+                f"{' and '.join(inputs)}, and no law reads it: make it the group, or "
+                f"keep the runs of one."
             )
     return tuple(said)
 

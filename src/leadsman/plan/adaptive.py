@@ -5,13 +5,16 @@ counts, enough for a law of each mixture. After each round the runs that are lef
 expected fall of decision regret, each given those picked beside it, and the best few for their
 compute are made. It ends when the compute of the whole ladder is spent, nothing is left, or no run
 is worth its compute: what it saves in expectation is less than the same compute would bring to the
-real run.
+real run. A longer run of a series goes on from where the one before it began its decay, and costs
+only what it adds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from leadsman.engine import Engine
 from leadsman.errors import DesignError
@@ -67,24 +70,33 @@ def sound_adaptively(
         All soundings that were made, failed ones included.
     """
     made = first_round(found.ladder)
-    compute = compute_of(found.ladder) - compute_of(made)
+    spent = compute_of(made)
     wanted = list(made)
     runs: list[Run] = []
     while wanted:
         workspace.watcher.stage(f"Sound: {len(wanted)} runs, {len(runs)} before")
         tell.tell_remaining(wanted, workspace, engine.workers)
-        jobs = plan_trunks(wanted, role="proxy", **places)
+        jobs = plan_trunks(wanted, role="proxy", keep_trunk=True, **places)
         runs += train_ladder(jobs, engine, on_progress=tell.progress_to(workspace.watcher))
-        left = further_soundings(made, found.ladder)
-        wanted = _next_round(found, left, runs, compute, engine.workers, y=y, workspace=workspace)
-        compute -= sum(recipe.flops for recipe in wanted)
-        made += wanted
+        compute = compute_of(found.ladder) - spent
+        wanted = _next_round(found, made, runs, compute, engine.workers, y=y, workspace=workspace)
+        for recipe in wanted:
+            spent += added_compute(recipe, made)
+            made.append(recipe)
     return runs
+
+
+def added_compute(recipe: Recipe, made: Sequence[Recipe]) -> float:
+    """FLOPs of one run more, beside those made: a longer one of a series goes on from its trunk."""
+    series = [each for each in made if each.trunk_id == recipe.trunk_id]
+    if not series or recipe.tokens <= max(each.tokens for each in series):
+        return compute_of([recipe])
+    return compute_of([*series, recipe]) - compute_of(series)
 
 
 def _next_round(
     found: Designed,
-    left: Sequence[Recipe],
+    made: Sequence[Recipe],
     runs: Sequence[Run],
     compute: float,
     count: int,
@@ -93,7 +105,9 @@ def _next_round(
     workspace: Workspace,
 ) -> list[Recipe]:
     """The best few runs that the remaining compute pays for; none when the decision is safe."""
-    affordable = [recipe for recipe in left if recipe.flops <= compute]
+    adding = [(each, added_compute(each, made)) for each in further_soundings(made, found.ladder)]
+    affordable = [each for each, added in adding if added <= compute]
+    costs = np.array([added for _, added in adding if added <= compute])
     axes = found.axes.measured(table := found.axes.table(runs, y))
     options = found.options()
     if not affordable:
@@ -105,10 +119,10 @@ def _next_round(
         )
     except DesignError as error:
         workspace.watcher.note(f"Next by length, no law yet: {error}")
-        return sorted(affordable, key=lambda recipe: recipe.flops)[:count]
-    points = axes.points(affordable)
-    at_runs, at_options = belief.draws(points), belief.draws(axes.points(options))
-    costs = points["flops"].to_numpy()
+        order = np.argsort(costs, kind="stable")[:count]
+        return [affordable[row] for row in order]
+    at_runs = belief.draws(axes.points(affordable))
+    at_options = belief.draws(axes.points(options))
     ranked = next_runs(
         at_runs,
         at_options,
@@ -117,13 +131,13 @@ def _next_round(
         worth=worth_of_compute(axes, belief, options),
         tolerance=found.project.decision.regret_tolerance,
     )
-    workspace.watcher.note(f"Expected regret {ranked.regret:.2g}: {ranked.why}.")
+    workspace.watcher.note(f"{ranked.why[0].upper()}{ranked.why[1:]}.")
     if ranked.stop:
         return []
     chosen: list[Recipe] = []
     batch = best_batch(at_runs, at_options, costs, noise=belief.noise, count=count)
     for row in batch or [each.row for each in ranked.runs[:count]]:
-        if affordable[row].flops <= compute:
+        if costs[row] <= compute:
             chosen.append(affordable[row])
-            compute -= affordable[row].flops
+            compute -= costs[row]
     return chosen

@@ -35,7 +35,7 @@ class Budget(BaseModel):
     '4.98e+21'
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     flops: float | None = Field(None, gt=0, description="training FLOPs")
     hours: float | None = Field(None, gt=0, description="hours on the named hardware")

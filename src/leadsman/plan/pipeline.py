@@ -17,6 +17,7 @@ from leadsman.engine import Engine
 from leadsman.errors import EngineError
 from leadsman.plan import data, tell
 from leadsman.plan.adaptive import sound_adaptively
+from leadsman.plan.check import check_project, size_notes
 from leadsman.plan.conclude import Y, conclude, first_choice
 from leadsman.plan.designed import Designed
 from leadsman.plan.plan import Plan
@@ -55,12 +56,15 @@ def make_plan(
         BudgetError: the budget does not pay for a sounding, or limits leave no choice.
         DesignError: the soundings cannot carry a forecast.
     """
+    notes = check_project(project)
     project = project.allowed()
     measured = project.budget.measured(workspace.ledger)
     project = project.model_copy(update={"budget": measured})
     project, starts = looked_at(project)
     allowed = [start for start in starts if refusal(project, start) is None]
-    check_budget(project, allowed)
+    notes += size_notes(project, check_budget(project, allowed))
+    for note in notes:
+        workspace.watcher.note(f"Note: {note}")
     tokens, mixtures = _data_stages(project, workspace, starts)
     if here:
         tokens["full"] |= _readable(project, tokens, workspace)
@@ -79,6 +83,7 @@ def make_plan(
         beside=beside,
     )
     found = Designed(project, mixtures, tokens, ladder, beside, known)
+    found.options()  # limits that leave no choice are said before anything is trained
     places = _places(workspace, tokens, starts)
     if adaptive:
         runs = sound_adaptively(found, workspace, engine, y=Y, places=places)

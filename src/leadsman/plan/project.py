@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from leadsman.errors import InputError
 from leadsman.plan.budget import Budget
@@ -96,6 +96,14 @@ class SoundingSpec(Strict):
     widths: tuple[Annotated[int, Field(ge=16, multiple_of=8)], ...] = Field(
         LADDER_WIDTHS, min_length=3, description="of the models on the ladder, one a size"
     )
+
+    @field_validator("mixtures", "widths")
+    @classmethod
+    def _each_once(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
+        for each in value:
+            if value.count(each) > 1:
+                raise ValueError(f"{each} is named twice")
+        return value
 
     @model_validator(mode="after")
     def _has_naive(self) -> SoundingSpec:

@@ -74,7 +74,7 @@ def sounding_recipes(
             )
         except BudgetError as error:
             refusal = error
-    raise refusal
+    raise BudgetError(f"soundings.minutes: {refusal}")
 
 
 def looked_at(project: Project) -> tuple[Project, list[Start]]:
@@ -105,12 +105,15 @@ def demo_budget(spec: SoundingSpec, *, vocab_size: int) -> float:
     return FINAL_RATIO * max(recipe.flops for recipe in recipes)
 
 
-def check_budget(project: Project, starts: Sequence[Start] = ()) -> None:
+def check_budget(project: Project, starts: Sequence[Start] = ()) -> list[Recipe]:
     """Refuse a project whose budget cannot be met, before any work is done for it.
 
     Args:
         project: with its vocabulary's size.
         starts: base models that the limits allow.
+
+    Returns:
+        What the budget can be spent on.
 
     Raises:
         BudgetError: too little time for the smallest ladder, or too few FLOPs for one run.
@@ -122,7 +125,7 @@ def check_budget(project: Project, starts: Sequence[Start] = ()) -> None:
         "beside": [s for start in starts for s in start.series(mixtures, "", seed=project.seed)],
     }
     sounding_recipes(project.soundings, mixtures, seed=project.seed, **given)
-    final_options(project, mixtures, **given)
+    return final_options(project, mixtures, **given)
 
 
 def final_options(
@@ -236,7 +239,9 @@ def _ruled_out(
     least = LEAST_TOKENS * shape.train_flops_per_token
     name = f"{what} has {params:,} parameters and needs"
     if limit is not None and params > limit:
-        return "max_params", f"at most {limit:,} parameters may be served, but {name} as many"
+        return "max_params", (
+            f"at most {limit:,} parameters may be served, but {what} has {params:,}"
+        )
     if tokens < LEAST_TOKENS:
         after = "" if left == budget else f" ({left:.3g} after serving)"
         return "budget", (

@@ -9,10 +9,12 @@ from leadsman.humanize import (
     count,
     duration,
     megabytes,
+    percent,
     setting_name,
     setting_value,
     way_and_mixture,
 )
+from leadsman.plan.check import check_project, size_notes
 from leadsman.plan.data import HELD_OUT
 from leadsman.plan.plan import Plan
 from leadsman.plan.project import Project
@@ -34,8 +36,11 @@ def dry_run(project: Project, workers: int, watcher: Watcher) -> None:
     """What a plan would do and how long it would take, without doing it.
 
     Raises:
+        InputError: a file is not there, or a method is not known.
         BudgetError: the budget, or the minutes of sounding, are too small.
     """
+    notes = check_project(project)
+    project = project.allowed()
     mixtures = [Mixture(name, {name: 1.0}) for name in project.soundings.mixtures]
     project, starts = looked_at(project)
     vocab_size = project.tokenizer.vocab_size
@@ -58,8 +63,9 @@ def dry_run(project: Project, workers: int, watcher: Watcher) -> None:
     watcher.stage(f"Dry run of {project.name}: nothing is read or written")
     watcher.note(f"sources: {', '.join(source.path for source in project.sources)}")
     watcher.note(f"target: {project.target.path}; selector: {project.selection.method}")
+    watcher.note(f"each size and length with the mixtures {', '.join(m.name for m in mixtures)}:")
     watcher.table(
-        f"Soundings, each with the mixtures {', '.join(m.name for m in mixtures)}",
+        "",
         ["params", "tokens", "steps", "FLOPs"],
         [
             [
@@ -99,6 +105,8 @@ def dry_run(project: Project, workers: int, watcher: Watcher) -> None:
         f"{duration(ratio * reference_seconds([middle], 1))} here with "
         f"{count(middle.shape.non_embedding_params)} parameters"
     )
+    for note in notes + size_notes(project, options):
+        watcher.note(f"Note: {note}")
 
 
 def tell_starts(starts: Sequence[Mapping[str, Any]], watcher: Watcher) -> None:
@@ -200,6 +208,12 @@ def tell_plan(plan: Plan, watcher: Watcher) -> None:
         f"{mixture} mixture, lr {recipe.lr:g}, batch {recipe.batch_tokens} tokens, "
         f"{recipe.schedule.name}"
     )
+    sure = plan.details.get("certainty")
+    if sure:
+        watcher.note(
+            f"These data and settings are best with a chance of {percent(sure['data'])}; the size "
+            f"is within {sure['tolerance']:.2g} of their best with {percent(sure['size'])}"
+        )
     _tell_details(plan, watcher)
     if plan.saving is not None:
         more = "at least " if plan.saving.censored else ""
@@ -235,6 +249,9 @@ def _tell_details(plan: Plan, watcher: Watcher) -> None:
             said = f"is worth {each['worth']:.2g}: " + ("bought" if each["bought"] else "left")
         watcher.note(f"{each['source']} for {each['price']:,.2f} {each['currency'] or ''} {said}")
     for each in details.get("epochs", ()):
+        if "warning" in each:
+            watcher.note(f"Note: {each['warning']}")
+    for each in details.get("starts", ()):
         if "warning" in each:
             watcher.note(f"Note: {each['warning']}")
     for each in details.get("would_change", ()):

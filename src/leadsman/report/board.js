@@ -22,7 +22,7 @@
   }
 
   function trunks(state) {
-    const rows = state.trunks.map((trunk) => {
+    const rows = (found) => found.map((trunk) => {
       const share = trunk.total_tokens ? trunk.tokens / trunk.total_tokens : 0;
       const row = element("div", "", { class: "trunk" });
       row.append(element("span", trunk.label), element("progress", "", {
@@ -31,7 +31,13 @@
         (trunk.loss === null ? "" : `, loss ${trunk.loss.toFixed(3)}`), { class: "soft" }));
       return row;
     });
-    get("trunks").replaceChildren(...rows);
+    const done = (trunk) => trunk.tokens >= trunk.total_tokens;
+    const finished = state.trunks.filter(done).sort((a, b) => a.label.localeCompare(b.label));
+    get("trunks").replaceChildren(...rows(state.trunks.filter((trunk) => !done(trunk))));
+    const folded = get("finished");
+    folded.hidden = !finished.length;
+    folded.querySelector("summary").textContent = `Series that are done: ${finished.length}`;
+    folded.querySelector("div").replaceChildren(...rows(finished));
   }
 
   const colourOf = (state, names) => (name) => (name in state.colours ? state.colours[name]
@@ -58,8 +64,9 @@
     const told = state.history.filter((each) => each.intervals);
     get("narrowing").hidden = !told.length;
     const newest = state.history[state.history.length - 1];
-    get("why").textContent = newest && newest.why ? newest.why : told.length ? ""
-      : "Too few runs are finished for a forecast.";
+    get("why").textContent = newest && newest.why ? newest.why : told.length || state.plan ? ""
+      : state.forecasting ? "Too few runs are finished for a forecast."
+        : "This board was started with --no-forecast.";
     if (!told.length) return;
     const counts = told.map((each) => each.runs);
     const span = Math.max(...counts) - Math.min(...counts) + 2;
@@ -95,8 +102,7 @@
     results(state, names, colour);
     narrowing(state, names, colour);
     const plan = state.plan;
-    get("head").textContent = plan ? `Train width ${plan.width}, ${plan.layers} layers, on ` +
-      `${Chart.si(plan.tokens)} tokens of the ${plan.mixture} mixture` : "A plan is being made";
+    get("head").textContent = plan ? plan.head : "A plan is being made";
     get("now").textContent = plan ? `It should give ${plan.median.toFixed(3)} ${state.unit}, with four ` +
       `chances in five between ${plan.low.toFixed(3)} and ${plan.high.toFixed(3)}.`
       : busy ? `${busy} small runs are under way.` : "";

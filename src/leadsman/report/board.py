@@ -12,11 +12,13 @@ import json
 import math
 import threading
 from collections.abc import Callable
+from html import unescape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
 
 from leadsman.errors import InputError
+from leadsman.report.decision import what_to_run
 from leadsman.report.figures import MIXTURE_COLOURS, base_of, unit_of
 from leadsman.report.markup import text
 from leadsman.report.page import document
@@ -75,6 +77,7 @@ class State:
             "trunks": self._trunks(),
             "runs": [self._run(run, y) for run in self._runs.values()],
             "history": self.history[-200:],
+            "forecasting": self.narrowing is not None,
             "plan": _plan(plan),
             "colours": MIXTURE_COLOURS,
         }
@@ -110,6 +113,10 @@ class State:
     def _stages(self) -> list[dict[str, str]]:
         """Title and state of each; a project that tries no settings has no such stage."""
         found = [(name, title, self._stage(name)) for name, title in STAGES]
+        states = {name: state for name, _, state in found}
+        later = {states["settings"], states["forecast"]} != {"waiting"}
+        sounding = "done" if later else "begun" if states["tokenise"] == "done" else "waiting"
+        found.insert(3, ("sound", "Small runs", sounding))
         planned = any(name == "forecast" and state != "waiting" for name, _, state in found)
         return [
             {"title": title, "state": state}
@@ -163,10 +170,8 @@ def _plan(plan: dict[str, Any]) -> dict[str, Any] | None:
         recipe, forecast = plan["chosen"]["recipe"], plan["chosen"]["forecast"]
         low, high = forecast["intervals"]["0.8"]
         return {
-            "mixture": recipe["mixture"]["name"],
+            "head": unescape(what_to_run(plan)),
             "tokens": recipe["tokens"],
-            "width": recipe["shape"]["width"],
-            "layers": recipe["shape"]["layers"],
             "median": forecast["median"],
             "low": low,
             "high": high,
@@ -181,7 +186,8 @@ def board_page(name: str) -> str:
         f"<main id='main'><p class='eyebrow'>{text(name)}</p><h1 id='head'>A plan is being made"
         "</h1><p class='lead' id='now' role='status'></p><ol class='stages' id='stages'></ol>"
         "<section><h2>Small runs</h2><p class='soft' id='count'></p>"
-        "<div id='trunks'></div></section>"
+        "<div id='trunks'></div><details id='finished' hidden><summary></summary><div></div>"
+        "</details></section>"
         "<section><h2>Forecast</h2><p class='soft' id='why'></p>"
         "<figure id='narrowing' hidden><figcaption>The forecast as runs finish<span>80 % interval "
         "for the planned compute, from the small runs finished so far</span></figcaption>"

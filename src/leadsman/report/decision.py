@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from leadsman.humanize import count, way_and_mixture
+from leadsman.humanize import count, percent, way_and_mixture
 from leadsman.report.figures import params_of, unit_of
 from leadsman.report.markup import card, text
 from leadsman.report.read import Findings
@@ -59,14 +59,14 @@ def decision(findings: Findings) -> str:
     chosen = plan["chosen"]
     forecast = chosen["forecast"]
     return (
-        f"{name}<h1>{_what_to_run(plan)}</h1>"
+        f"{name}<h1>{what_to_run(plan)}</h1>"
         f'<p class="lead">{_promise(plan)}</p>'
         f'<ul class="cards">{"".join(card(*each) for each in _cards(findings))}</ul>'
         f'<p class="soft">{_settings(plan)}</p>{warnings_of(forecast)}'
     )
 
 
-def _what_to_run(plan: dict[str, Any]) -> str:
+def what_to_run(plan: dict[str, Any]) -> str:
     """Size, tokens and mixture; where base models were weighed, what to begin with too."""
     recipe, size = plan["chosen"]["recipe"], f"{count(params_of(plan['chosen']))} parameters"
     way, mixture = _way_and_mixture(recipe)
@@ -92,10 +92,10 @@ def _promise(plan: dict[str, Any]) -> str:
     saving = plan.get("saving")
     if saving:
         naive = text(_way_and_mixture(plan["naive"]["recipe"])[1])
-        share = f"{100 * (1 - saving['fraction']):.0f}\u00a0% of it"
+        share = f"{100 * (1 - saving['fraction']):.0f}\u00a0%"
         said += (
-            f" The {naive} mixture would need all the compute for what this reaches with {share}"
-            f"{' or less' if saving['censored'] else ''}."
+            f" With {share} of the compute{' or less' if saving['censored'] else ''} it reaches "
+            f"what the {naive} mixture reaches with all of it."
         )
     return said
 
@@ -124,13 +124,12 @@ def _cards(findings: Findings) -> Iterator[tuple[str, ...]]:
             f"80 %: {100 * saving['low']:.0f} to {100 * saving['high']:.0f} %, against the "
             f"{_way_and_mixture(plan['naive']['recipe'])[1]} mixture",
         )
-    regret = plan.get("regret")
-    detail = f"of {1 + len(plan['alternatives'])} weighed" if plan["alternatives"] else ""
-    if regret:
-        detail = f"expected regret {regret['expected']:.2g} {unit_of(plan['y'])}"
-    chance = plan["chosen"].get("probability_best")
-    if chance is not None:
-        yield ("chance that it is the best", f"{100 * chance:.0f} %", detail)
+    sure = plan.get("certainty")
+    if sure:
+        detail = (
+            f"{percent(sure['size'])} that its size is within {sure['tolerance']:.2g} of the best"
+        )
+        yield ("chance that data and settings are best", percent(sure["data"]), detail)
 
 
 def _outcome(findings: Findings) -> Iterator[tuple[str, ...]]:

@@ -79,6 +79,12 @@ const Explore = (() => {
     return options.sort((a, b) => a.value - b.value);
   }
 
+  // How often an option with the data and settings of the best on average is the lowest.
+  function sameLabel(options) {
+    const same = options.filter((each) => each.curve.label === options[0].curve.label);
+    return same.reduce((sum, each) => sum + each.probability_best, 0);
+  }
+
   const money = (value, currency) =>
     `${value >= 100 ? Math.round(value).toLocaleString("en-US") : Number(value.toPrecision(3))} ${currency}`;
 
@@ -137,8 +143,8 @@ const Explore = (() => {
           [`${Chart.si(best.tokens)} tokens of the ${mixture} mixture`, ...settings].join(", ");
         get("why").textContent = `Forecast ${quantile(best.draws, 0.5).toFixed(3)}, 80 % ` +
           `${quantile(best.draws, 0.1).toFixed(3)} to ${quantile(best.draws, 0.9).toFixed(3)} ` +
-          `${data.unit}; best of ${options.length} in ` +
-          `${Math.round(100 * best.probability_best)} % of the draws. Training ` +
+          `${data.unit}. These data and settings are best in ` +
+          `${Math.round(100 * sameLabel(options))} % of the draws. Training ` +
           `${cost(best.flops)}${serve ? `, serving ${cost(serve)}` : ""}` +
           `${data_flops ? `, data ${cost(data_flops)}` : ""}.`;
       }

@@ -38,7 +38,7 @@ def explore(findings: Findings) -> str:
         _slider(
             "budget", "Budget in all" if priced else "Compute in all", min(low, 0), max(high, 0), 0
         ),
-        _slider("served", "Tokens served over its life", -300, 200, 0 if serving else -300),
+        _slider("served", "Tokens served in all", -300, 200, 0 if serving else -300),
     ]
     if priced:
         controls.append(_slider("price", "Price of the hardware", -DECADE, DECADE, 0))

@@ -176,10 +176,11 @@ def isoflop_figure(findings: Findings) -> Spec | None:
         "title": "Which size at equal compute",
         "detail": f"{chosen}; small runs: {base}. Each line spends the same compute on other "
         "sizes: to the left more tokens, to the right more parameters. Its best size is at zero.",
-        "alt": "How much worse than the best size each size is, one line a level of compute",
+        "alt": "How much worse than the best size each size is, in per cent of "
+        f"{unit_of(y)}; one line a level of compute",
         "height": 300,
         "x": {"title": "parameters (non-embedding)", "log": True, "format": "si"},
-        "y": {"title": f"{unit_of(y)}: above the best at the same compute (%)", "zero": True},
+        "y": {"title": "% above the best at the same compute", "zero": True},
         "series": series,
     }
 

@@ -25,7 +25,7 @@ from leadsman.report.read import Findings
 
 def mixture_figure(findings: Findings) -> Spec:
     """Where each mixture's tokens come from."""
-    mixtures: dict[str, dict[str, float]] = findings.stages["mixtures"]["by_source"]
+    mixtures = findings.stages["mixtures"]["by_source"] | _chosen_shares(findings)
     sources = sorted({source for shares in mixtures.values() for source in shares})
     series = []
     for position, source in enumerate(sources):
@@ -49,6 +49,22 @@ def mixture_figure(findings: Findings) -> Spec:
         "y": {"categories": list(mixtures)},
         "series": series,
     }
+
+
+def _chosen_shares(findings: Findings) -> dict[str, dict[str, float]]:
+    """Shares of sources in the chosen mixture, where it is none of those sounded."""
+    if not findings.plan:
+        return {}
+    mixture = findings.plan["chosen"]["recipe"]["mixture"]
+    if mixture["name"] in findings.stages["mixtures"]["by_source"]:
+        return {}
+    sets = findings.stages.get("select", {}).get("sets", {})
+    shares: dict[str, float] = {}
+    for name, weight in mixture["weights"].items():
+        parts = sets[name]["by_source"] if name in sets else {name: 1}
+        for source, size in parts.items():
+            shares[source] = shares.get(source, 0.0) + weight * size / sum(parts.values())
+    return {mixture["name"]: shares}
 
 
 def sources_figure(findings: Findings) -> Spec:

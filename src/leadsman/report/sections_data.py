@@ -8,6 +8,7 @@ from leadsman._version import __version__
 from leadsman.humanize import count, megabytes
 from leadsman.report import figures_data
 from leadsman.report.decision import FEW
+from leadsman.report.figures import label_of
 from leadsman.report.markup import chart, examples, section, table, text
 from leadsman.report.read import Findings
 
@@ -16,15 +17,41 @@ def mixtures(findings: Findings) -> str:
     """Where the tokens come from, and what was selected."""
     if not findings.stages.get("mixtures", {}).get("by_source"):
         return ""
-    body = chart(figures_data.mixture_figure(findings)) + _passes(findings)
+    body = _meanings(findings) + chart(figures_data.mixture_figure(findings)) + _passes(findings)
     if "select" in findings.stages:
         chosen = findings.stages["select"]
         body += (
             f"<p>{text(chosen['method'])} kept {chosen['documents']:,} documents "
-            f"({megabytes(chosen['bytes'])}). {text(chosen['note'])}</p>"
+            f"({megabytes(chosen['bytes'])}) for <b>selected</b>. {text(chosen['note'])}</p>"
         )
         body += examples("Documents it ranks highest", chosen["examples"])
     return section("mixture", "Mixture", body)
+
+
+def _meanings(findings: Findings) -> str:
+    """What the names of the mixtures stand for."""
+    keep = findings.stages.get("select", {}).get("keep")
+    share = f"the {100 * keep:.3g} % of the text" if keep else "the documents"
+    known = {
+        "natural": "draws from each source by its full size",
+        "uniform": "draws from all sources alike",
+        "selected": f"draws from {share} most like the target",
+    }
+    said = [
+        f"<b>{text(name)}</b> {text(known[name])}"
+        for name in findings.stages["mixtures"]["by_source"]
+        if name in known
+    ]
+    chosen = label_of(findings.plan["chosen"]) if findings.plan else ""
+    if " + keep " in chosen:
+        said.append(f"<b>keep</b> is the share selected instead of {100 * (keep or 0):.3g}\u00a0%")
+    return f"<p>{'; '.join(said)}.</p>" if said else ""
+
+
+def _set_name(name: str) -> str:
+    """A token set, for a person: ``selected@0.1`` holds the selection at another rate."""
+    base, at, rate = name.partition("@")
+    return f"{base} (best {100 * float(rate):.3g} %)" if at else base
 
 
 def _passes(findings: Findings) -> str:
@@ -34,7 +61,7 @@ def _passes(findings: Findings) -> str:
         return ""
     rows = [
         [
-            each["source"],
+            _set_name(each["source"]),
             f"{100 * each['share']:.0f} %",
             count(each["tokens"]),
             count(each["full_tokens"]),
@@ -43,7 +70,14 @@ def _passes(findings: Findings) -> str:
         ]
         for each in found
     ]
-    header = ["text", "share", "tokens drawn", "full size", "passes", "over what is readable"]
+    header = [
+        "text",
+        "share",
+        "tokens drawn",
+        "full size",
+        "passes",
+        "passes over what is readable",
+    ]
     body = "<h3>The chosen run</h3>" + table(
         header, rows, numbers={1, 2, 3, 4, 5}, caption="Text of the chosen run"
     )

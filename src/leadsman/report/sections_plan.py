@@ -25,9 +25,10 @@ def forecast(findings: Findings) -> str:
     for figure in (figures.isoflop_figure(findings), figures.pareto_figure(findings)):
         body += chart(figure) if figure else ""
     law = findings.plan["chosen"]["forecast"].get("law")
-    return section(
-        "forecast", "Forecast", body + (f'<p class="soft">Law: {text(law)}.</p>' if law else "")
-    )
+    if law:
+        word = "Laws, with their weights" if "," in law else "Law"
+        body += f'<p class="soft">{word}: {text(law)}.</p>'
+    return section("forecast", "Forecast", body)
 
 
 def alternatives(findings: Findings) -> str:
@@ -46,7 +47,7 @@ def alternatives(findings: Findings) -> str:
     ranked.sort(key=lambda each: first[label_of(each)] != each["forecast"]["id"])
     rows = [_option_row(option) for option in ranked[:MAX_ALTERNATIVES]]
     body = "<p>Every option spends the same budget. The best of each comes first.</p>" + table(
-        ["data and settings", "params", "tokens", "forecast", "95 %", "is best"],
+        ["data and settings", "params", "tokens", "forecast", "95 %", "is best of all"],
         rows,
         numbers={1, 2, 3, 4, 5},
         caption="Options that were weighed, the choice first",
@@ -77,6 +78,7 @@ def _starts(plan: dict[str, Any]) -> str:
         f"<li><b>{text(each['name'])}</b>: {count(each['params'])} parameters, "
         f"{each['as_it_is']:.4f} {unit} as it is, from {text(each['path'])}"
         + (f"; left out: {text(each['left_out'])}" if each["left_out"] else "")
+        + (f". <b>{text(each['warning'])}</b>" if "warning" in each else "")
         + "</li>"
         for each in plan.get("starts") or ()
     )
@@ -125,7 +127,7 @@ def settings(findings: Findings) -> str:
     tried, kept = plan.get("settings") or (), plan.get("kept") or ()
     body = ""
     if tried:
-        chosen = {each["axis"] for each in tried if each["chosen"]}
+        chosen = {each["axis"]: setting_value(each["value"]) for each in tried if each["chosen"]}
         body += (
             "<p>Each value was tried by a small run that differs from its twin in this alone; its "
             "effect is carried to the planned size with its uncertainty; below zero is "
@@ -139,9 +141,7 @@ def settings(findings: Findings) -> str:
                     setting_value(each["reference"]),
                     f"{100 * each['effect']:+.1f} %",
                     f"{100 * each['low']:+.1f} to {100 * each['high']:+.1f} %",
-                    "chosen"
-                    if each["chosen"]
-                    else ""
+                    f"{chosen[each['axis']]} chosen"
                     if each["axis"] in chosen
                     else f"{setting_value(each['reference'])} kept",
                 ]
@@ -277,7 +277,11 @@ def measure_next(findings: Findings) -> str:
     found = findings.plan.get("next") or {}
     if not found:
         return ""
-    body = f"<p>{text(found.get('why') or '')}</p>"
+    why = str(found.get("why") or "").rstrip(".")
+    if found.get("stop"):
+        body = f"<p><b>Nothing more is worth measuring:</b> {text(why)}.</p>"
+    else:
+        body = f"<p>{text(why[:1].upper() + why[1:])}.</p>"
     rows = [
         [
             run["mixture"],
@@ -297,5 +301,4 @@ def measure_next(findings: Findings) -> str:
             caption="Small runs most worth their cost",
             strong=0,
         )
-    title = "Nothing more is worth measuring" if found.get("stop") else "What to measure next"
-    return section("next", title, body)
+    return section("next", "What to measure next", body)

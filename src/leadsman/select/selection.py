@@ -22,7 +22,7 @@ from leadsman.errors import InputError
 from leadsman.registry import method
 from leadsman.select.base import Selector
 from leadsman.select.methods.dsir import DSIR
-from leadsman.select.policy import Policy, choose
+from leadsman.select.policy import Choice, Policy, choose
 from leadsman.select.scores import Scores, hyperparameters, score_corpus, scores_key
 from leadsman.select.tokens import BYTES_PER_TOKEN, TokenRate, measured_rate
 
@@ -165,41 +165,49 @@ def select(
     corpus = write_subset(
         joined, choice.kept, scores.text_bytes, job, engine=engine, shard_bytes=shard_bytes
     )
-    kl_raw, reduction = _divergences(chosen, joined, target, corpus, engine)
     report = Selection(
-        location=str(out),
-        selector=chosen.name,
-        settings=hyperparameters(chosen),
-        policy=asdict(policy),
+        **_described(chosen, joined, target, corpus, engine),
+        **_chosen(policy, choice, scores),
         seed=seed,
         scores_key=key,
-        offered=joined.sources,
-        kept=corpus.sources,
-        temperature=choice.temperature,
-        effective_size=choice.effective_size,
-        overlap_with_top=choice.overlap_with_top,
-        kl_raw=kl_raw,
-        kl_reduction=reduction,
-        cut=choice.cut,
         tokens=rate.count(corpus) if rate else None,
         token_rate=asdict(rate) if rate else None,
-        reasons=_reasons(scores, choice.kept),
     )
     job.directory.write_json("report.json", report.to_dict())
     publish(corpus, job)
     return report
 
 
-def _divergences(
+def _chosen(policy: Policy, choice: Choice, scores: Scores) -> dict[str, Any]:
+    """How scores became a choice, as fields of the report."""
+    return {
+        "policy": asdict(policy),
+        "temperature": choice.temperature,
+        "effective_size": choice.effective_size,
+        "overlap_with_top": choice.overlap_with_top,
+        "cut": choice.cut,
+        "reasons": _reasons(scores, choice.kept),
+    }
+
+
+def _described(
     selector: Selector, raw: Corpus, target: Corpus, chosen: Corpus, engine: Engine
-) -> tuple[float, float]:
-    """KL(target || raw), and by how much the choice lowers it, in nats."""
+) -> dict[str, Any]:
+    """What was chosen from what, and how near the target it is, as fields of the report."""
     wanted = hashed_counts(target, engine=engine)
     offered = _counted(selector)
     if offered is None:
         offered = hashed_counts(raw, engine=engine)
     taken = hashed_counts(chosen, engine=engine)
-    return kl_divergence(wanted, offered), kl_reduction(wanted, offered, taken)
+    return {
+        "location": chosen.location,
+        "selector": selector.name,
+        "settings": hyperparameters(selector),
+        "offered": raw.sources,
+        "kept": chosen.sources,
+        "kl_raw": kl_divergence(wanted, offered),
+        "kl_reduction": kl_reduction(wanted, offered, taken),
+    }
 
 
 def _token_rate(

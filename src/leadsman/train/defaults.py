@@ -34,6 +34,8 @@ def shape_of_width(
     >>> shape_of_width(128, vocab_size=2048, seq_len=256).non_embedding_params
     779392
     """
+    if width % 2:
+        raise InputError(f"must be even, so that the heads' width is, not {width}", column="width")
     heads = max(1, round(width / 64))
     while width % heads or width // heads % 2:
         heads -= 1
@@ -68,6 +70,11 @@ def shape_of_params(non_embedding_params: float, *, vocab_size: int, seq_len: in
     >>> shape_of_params(2e6, vocab_size=2048, seq_len=256).width
     160
     """
+    if not 1 <= non_embedding_params < math.inf:
+        raise InputError(
+            f"must be a number of parameters, at least 1, not {non_embedding_params:g}",
+            column="params",
+        )
     top = 256 + 2 * round((non_embedding_params * 32 / 12) ** (1 / 3))
     widths = [*range(32, 128, 8), *range(128, top, 32)]
     shapes = [shape_of_width(width, vocab_size=vocab_size, seq_len=seq_len) for width in widths]

@@ -1,6 +1,7 @@
 """Files as engineers have them: text under other names, other encodings, damage, odd paths."""
 
 import codecs
+import gzip
 import json
 import os
 
@@ -120,6 +121,14 @@ def test_what_is_before_damage_is_read_and_frames_follow_each_other(tmp_path, ki
     assert len(read) > 2000
     assert rejects.count == 1
     assert rejects.first.reason.startswith(f"damaged after line {len(read)}: ")
+
+
+def test_of_a_packed_file_with_something_behind_it_all_is_read(tmp_path):
+    path = tmp_path / "in.jsonl.gz"
+    path.write_bytes(gzip.compress(lines({"text": text} for text in TEXTS).encode()) + b"\0" * 99)
+    rejects = Rejects()
+    assert texts(path, rejects=rejects, max_reject_rate=0.1) == TEXTS
+    assert rejects.first.reason.startswith("damaged after line 60: ")
 
 
 @pytest.mark.parametrize(

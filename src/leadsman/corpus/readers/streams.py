@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 _PIECE = 1 << 16
+_SMALL_PIECE = 1
 _MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -37,8 +38,10 @@ class TextStream:
     """
 
     def __init__(self, file: Any, compression: str | None) -> None:
-        self._packed = compression is not None
+        self._file, self._compression = file, compression
         self._stream = pa.CompressedInputStream(file, compression) if compression else file
+        self._unpacked = 0
+        self._piece = _PIECE
         self._decoder: codecs.IncrementalDecoder | None = None
         self._begun = False
         self._damage: Exception | None = None
@@ -54,18 +57,31 @@ class TextStream:
         pieces: list[bytes] = []
         held = 0
         try:
-            # A packed stream that breaks gives nothing of what it was asked for: ask for little.
-            asked = min(size, _PIECE) if self._packed else size
+            asked = min(size, self._piece) if self._compression else size
             while held < size and (piece := self._stream.read(asked)):
+                self._unpacked += len(piece)
                 pieces.append(self._as_utf8(bytes(piece)))
                 held += len(pieces[-1])
             if not held and self._decoder is not None:
                 self._decoder.decode(b"", final=True)
         except (OSError, EOFError, UnicodeDecodeError) as error:
-            self._damage = error
+            if self._compression and self._piece > _SMALL_PIECE:
+                self._go_back()
+            else:
+                self._damage = error
             if not held:
                 return self.read(size)
         return b"".join(pieces)
+
+    def _go_back(self) -> None:
+        """Unpack again up to here, to go on by the byte: a read that meets damage gives nothing."""
+        self._piece = _SMALL_PIECE
+        self._broken = self._stream  # when it goes it closes the file
+        self._file.seek(0)
+        self._stream = pa.CompressedInputStream(self._file, self._compression)
+        left = self._unpacked
+        while left:
+            left -= len(self._stream.read(min(left, _PIECE)))
 
     def _as_utf8(self, piece: bytes) -> bytes:
         if not self._begun:

@@ -47,7 +47,7 @@ def check_conversion(paths: Sequence[str | Path], directory: Directory) -> None:
         over = place == out or fnmatch(place, f"{out}shard-*")
         if over or out.startswith(place):
             raise InputError(
-                f"and the input {path} lie in one another; give another --out",
+                f"is, holds or lies in the input {path}; give another --out",
                 file=directory.location,
             )
     if directory.exists(MANIFEST) and Corpus.open(directory.location).job:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
@@ -229,9 +229,9 @@ def core_columns(
         raise InputError(f"document {first_number + row} has no text", column="text")
     given = source if source is not None else "documents"
     columns: dict[str, Any] = {
-        "id": _text_or(batch, "id", [f"{given}/{first_number + row}" for row in range(len(batch))]),
+        "id": _text_or(batch, "id", lambda row: f"{given}/{first_number + row}"),
         "text": batch.column("text"),
-        "source": _text_or(batch, "source", [given] * len(batch)),
+        "source": _text_or(batch, "source", lambda row: given),
     }
     columns |= {name: batch.column(name) for name in sorted(set(names) - set(columns))}
     try:
@@ -249,13 +249,13 @@ def named_source(column: pa.Array, name: str) -> pa.Array:
     return pc.if_else(pc.equal(column, ""), name, column).fill_null(name)
 
 
-def _text_or(batch: pa.RecordBatch, name: str, fallback: list[str]) -> Any:
-    if name not in batch.schema.names or pa.types.is_null(batch.column(name).type):
-        return pa.array(fallback, pa.string())
-    column = batch.column(name)
-    if column.null_count:
-        return pc.coalesce(column.cast(pa.string()), pa.array(fallback, pa.string()))
-    return column
+def _text_or(batch: pa.RecordBatch, name: str, fallback: Callable[[int], str]) -> Any:
+    """A column as it is, where it is there and has no null."""
+    column = batch.column(name) if name in batch.schema.names else pa.nulls(len(batch))
+    if not column.null_count:
+        return column
+    made = pa.array([fallback(row) for row in range(len(batch))], pa.string())
+    return pc.coalesce(column.cast(pa.string()), made)
 
 
 def _as_batches(

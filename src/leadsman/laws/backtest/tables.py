@@ -14,6 +14,7 @@ from pathlib import Path
 import polars as pl
 
 from leadsman.errors import InputError
+from leadsman.humanize import counted
 from leadsman.laws.backtest.cases import Case
 from leadsman.laws.table import thin
 
@@ -51,12 +52,6 @@ def load_cases(root: str | Path, *, only: str | None = None) -> list[Case]:
 def _csv(path: Path) -> pl.DataFrame:
     data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     return pl.read_csv(data, infer_schema_length=None)
-
-
-def _size(text: str) -> float:
-    """``1.3b`` -> 1.3e9."""
-    scale = {"k": 1e3, "m": 1e6, "b": 1e9}
-    return float(text[:-1]) * scale[text[-1].lower()]
 
 
 def _curves(frame: pl.DataFrame, by: str | list[str]) -> pl.DataFrame:
@@ -149,7 +144,7 @@ def _datablations_curves(folder: Path) -> Iterator[Case]:
         (pl.col("epochs") == 1) & (pl.col("loss") <= 5)
     )
     frame = frame.with_columns(
-        params=pl.col("num_params").map_elements(_size, return_dtype=pl.Float64)
+        params=pl.col("num_params").map_elements(counted, return_dtype=pl.Float64)
     )
     for corpus in ("c4", "oscar"):
         mine = frame.filter(pl.col("data") == corpus).rename({"token_num": "tokens"})
@@ -166,7 +161,7 @@ def _datablations_curves(folder: Path) -> Iterator[Case]:
 def _opt(folder: Path) -> Iterator[Case]:
     frame = _csv(folder / "opt_trajectories.csv")
     runs = frame.select(
-        params=pl.col("model_size").map_elements(_size, return_dtype=pl.Float64),
+        params=pl.col("model_size").map_elements(counted, return_dtype=pl.Float64),
         tokens=10.0 ** pl.col("num_token"),
         loss=pl.col("ppl").log(),
     )

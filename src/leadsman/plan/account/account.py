@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from leadsman.plan.account.ask_next import next_of
+from leadsman.plan.account.certainty import certainty_of
 from leadsman.plan.account.cost import cost_of, memory_of, serving_of
 from leadsman.plan.account.levels import pareto_of, would_change
 from leadsman.plan.account.limits import constraints_of, epochs_of_plan
@@ -68,7 +69,7 @@ def account(
         "serving": serving_of(project, plan.chosen.recipe.shape),
         "memory": memory_of(project, plan.chosen.recipe),
         "epochs": epochs_of_plan(found, axes, belief, plan.chosen.recipe),
-        "constraints": constraints_of(found, plan.chosen.recipe, settled),
+        "constraints": constraints_of(found, plan.chosen.recipe, settled, options),
         "settings": settings_tried(found, axes, belief, plan.chosen.recipe),
         "kept": settings_kept(found, axes),
         "purchases": purchases_of(found, axes, settled, plan.chosen.recipe),
@@ -77,6 +78,12 @@ def account(
             "q90": float(np.quantile(regrets, 0.9)),
             "unit": plan.y,
         },
+        "certainty": certainty_of(
+            [axes.label(each) for each in options],
+            draws,
+            chosen,
+            tolerance=max(decision.regret_tolerance, belief.noise * plan.chosen.forecast.mean),
+        ),
         "probability_best": [
             {
                 "label": f"{axes.label(options[k])}, "
@@ -90,8 +97,22 @@ def account(
         "would_change": would_change(project, options, axes, belief, chosen),
         "rules": rules_of(options, axes, draws.mean(axis=0), chosen),
         "next": next_of(found, axes, belief, options, runs),
-        **({"starts": list(found.starts)} if found.starts else {}),
+        **({"starts": starts_of(found, plan)} if found.starts else {}),
     }
+
+
+def starts_of(found: Designed, plan: Plan) -> list[dict[str, Any]]:
+    """The base models that were weighed, with a warning where one needs no training at all."""
+    rows = []
+    for each in found.starts:
+        row = dict(each)
+        if "as_it_is" in each and each["as_it_is"] <= plan.chosen.forecast.median:
+            row["warning"] = (
+                f"{each['name']} as it is gives {each['as_it_is']:.4f}, and the plan "
+                f"{plan.chosen.forecast.median:.4f}: no run of this budget is expected to do better"
+            )
+        rows.append(row)
+    return rows
 
 
 def rules_of(

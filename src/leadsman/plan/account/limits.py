@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -70,7 +70,9 @@ def _worth_of(
     }
 
 
-def constraints_of(found: Designed, recipe: Recipe, settled: Settled) -> list[dict[str, Any]]:
+def constraints_of(
+    found: Designed, recipe: Recipe, settled: Settled, options: Sequence[Recipe]
+) -> list[dict[str, Any]]:
     """Each limit in a sentence, and whether it holds the plan back."""
     project = found.project
     budget, decision = project.budget, project.decision
@@ -122,4 +124,16 @@ def constraints_of(found: Designed, recipe: Recipe, settled: Settled) -> list[di
     if decision.exclude_licences:
         tags = ", ".join(decision.exclude_licences)
         rows.append({"name": "licences", "text": f"No source under {tags}", "binding": False})
-    return rows
+    return [*rows, _sizes(recipe, options, limited=any(r["binding"] for r in rows[1:]))]
+
+
+def _sizes(recipe: Recipe, options: Sequence[Recipe], *, limited: bool) -> dict[str, Any]:
+    """The sizes that were weighed follow the ladder's: one at their end may be held by it."""
+    fresh = [each for each in options if not each.start] or list(options)
+    sizes = [each.shape.non_embedding_params for each in fresh]
+    text = f"Sizes weighed: {count(min(sizes))} to {count(max(sizes))} parameters"
+    ends = {min(sizes): "smaller", max(sizes): "larger"}
+    end = None if recipe.start or limited else ends.get(recipe.shape.non_embedding_params)
+    if end is not None:
+        text += f"; soundings.widths sets them, and a {end} model may be better"
+    return {"name": "sizes", "text": text, "binding": end is not None}

@@ -6,7 +6,7 @@ tokens     a BPE trained on the sources; token sets for training and evaluation
 mixtures   natural, uniform, selected, as shares of token sets
 """
 
-from leadsman.plan.data.choose import choose_documents, selected_sets
+from leadsman.plan.data.choose import choose_documents, new_selector, selected_sets
 from leadsman.plan.data.mixtures import full_tokens, mixtures, readable_tokens, shares_by_source
 from leadsman.plan.data.prepare import input_files, prepare
 from leadsman.plan.data.tokens import (
@@ -23,6 +23,7 @@ __all__ = [
     "held_out_directories",
     "input_files",
     "mixtures",
+    "new_selector",
     "prepare",
     "readable_tokens",
     "selected_sets",

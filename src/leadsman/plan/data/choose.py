@@ -43,7 +43,7 @@ def choose_documents(project: Project, workspace: Workspace) -> dict[str, Any]:
             clean,
             Corpus.open(workspace.path / "corpora/target-reference"),
             workspace.path / "corpora" / name,
-            selector=_selector(spec),
+            selector=new_selector(spec),
             policy=Policy(rule=spec.rule, fraction=keep, effective_size=spec.effective_size),
             seed=project.seed,
         )
@@ -86,7 +86,12 @@ def _free(project: Project, workspace: Workspace) -> Corpus:
     return publish(found, job)
 
 
-def _selector(spec: SelectionSpec) -> Selector:
+def new_selector(spec: SelectionSpec) -> Selector:
+    """The selector of a project.
+
+    Raises:
+        InputError: it, or one of its options, is not known.
+    """
     try:
         chosen = method("selector", spec.method)(**spec.options)
     except TypeError as error:

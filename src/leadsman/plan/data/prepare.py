@@ -37,19 +37,15 @@ def prepare(project: Project, workspace: Workspace) -> dict[str, Any]:
         workspace.watcher.progress(position, len(project.sources) + 2, f"reading {spec.name}")
         sources.append(_read_source(spec, workspace))
     workspace.watcher.progress(len(sources), len(sources) + 2, "dropping duplicates")
-    # A source that the mixture counts on must not vanish.
-    unique = deduplicate(
-        [source.corpus for source in sources],
-        workspace.path / "corpora/unique",
-        stop_source_loss=1.0,
-    )
+    unique = deduplicate([source.corpus for source in sources], workspace.path / "corpora/unique")
+    _refuse_empty(sources, unique.corpus, "is a copy of another, in it or in a source before it")
     workspace.watcher.progress(len(sources) + 1, len(sources) + 2, "comparing with the target")
     clean = decontaminate(
         unique.corpus,
         Corpus.join([reference, held_out]),
         workspace.path / "corpora/clean",
-        stop_source_loss=1.0,
     )
+    _refuse_empty(sources, clean.corpus, "is in the target too, or a copy of another")
     rows = [_source_row(source, unique, clean) for source in sources]
     return {
         "project": project.name,
@@ -64,6 +60,20 @@ def prepare(project: Project, workspace: Workspace) -> dict[str, Any]:
         "reference": reference.fingerprint,
         "held_out": held_out.fingerprint,
     }
+
+
+def _refuse_empty(sources: list[Source], left: Corpus, why: str) -> None:
+    """A source that the mixture counts on must not vanish.
+
+    Raises:
+        InputError: one has.
+    """
+    for source in sources:
+        if not left.sources.get(source.name, Extent()).documents:
+            raise InputError(
+                f"source {source.name!r} becomes empty: each of its {source.corpus.documents:,} "
+                f"documents {why}; leave it out, or give it other text"
+            )
 
 
 def _read_source(spec: SourceSpec, workspace: Workspace) -> Source:

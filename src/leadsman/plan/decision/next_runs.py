@@ -95,22 +95,34 @@ def next_runs(
     order = np.argsort(-values / costs)
     runs = tuple(NextRun(int(k), float(values[k]), float(costs[k])) for k in order)
     if regret <= tolerance:
-        return NextRuns(runs, True, f"expected regret {regret:.2g} is within tolerance", regret)
+        why = f"deciding now is expected to lose {regret:.2g}, which is within the tolerance"
+        return NextRuns(runs, True, why, regret)
     if worth > 0 and regret <= costs.min() / worth:
-        why = f"all that could be learned is worth {regret:.2g}, less than the cheapest run"
+        why = (
+            f"all that could be learned would save {regret:.2g}, and the compute of the cheapest "
+            f"run more where it is spent on the real one"
+        )
         return NextRuns(runs, True, why, regret)
     pays = values > (costs / worth if worth > 0 else NOTHING)
     if not pays.any():
         together = _set_that_pays(at_candidates, at_alternatives, costs, noise, worth)
         if together is None:
-            why = "no run saves more than it costs" if worth else "no run could change the choice"
+            why = "no run could change the choice"
+            if worth > 0:
+                why = "no run saves as much as its compute would, spent on the real one"
             return NextRuns(runs, True, why, regret)
         rows, value = together
         told = tuple(sorted(runs, key=lambda each: each.row not in rows))
-        why = f"{len(rows)} runs together take {value:.2g} of the expected regret of {regret:.2g}"
+        why = (
+            f"{len(rows)} runs together are expected to save {value:.2g} of the {regret:.2g} that "
+            f"deciding now may lose"
+        )
         return NextRuns(told, False, why, regret)
     best = runs[0]
-    why = f"the best run takes {best.value:.2g} of the expected regret of {regret:.2g}"
+    why = (
+        f"the best run is expected to save {best.value:.2g} of the {regret:.2g} that deciding now "
+        f"may lose"
+    )
     return NextRuns(runs, False, why, regret)
 
 

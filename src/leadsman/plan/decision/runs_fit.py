@@ -127,8 +127,10 @@ class RunsFit:
         wanted = _choices(space, group)
         kept = [name for name in names if wanted is None or name in wanted]
         anchors = _anchors(self.adjusted, space, seed)
+        settings = [name for name in space.dimensions if name not in (*SCALE, group)]
+        scaled = self.adjusted.drop(settings, strict=False)
         parts, self.law, self.warnings = _forecast(
-            self.adjusted, anchors, kept, y=y, group=group, seed=seed
+            scaled, anchors, kept, y=y, group=group, seed=seed
         )
         self._series = {
             name: Series(
@@ -179,8 +181,10 @@ def _forecast(
         name: (centre[k * size : (k + 1) * size], (high - low)[k * size : (k + 1) * size] / 2)
         for k, name in enumerate(names)
     }
-    said = dict.fromkeys(sentence for each in forecast.warnings for sentence in each)
-    return parts, forecast.law, tuple(said)
+    # What is said of every anchor is about the runs; the rest is about an anchor nobody chose.
+    everywhere = set(forecast.warnings[0]).intersection(*forecast.warnings)
+    said = tuple(each for each in forecast.warnings[0] if each in everywhere)
+    return parts, forecast.law, said
 
 
 def _anchors(runs: pl.DataFrame, space: Space, seed: int) -> pl.DataFrame:

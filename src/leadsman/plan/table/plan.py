@@ -9,6 +9,8 @@ import numpy as np
 import polars as pl
 
 from leadsman.errors import BudgetError, DesignError, InputError
+from leadsman.laws.score_results import recognise
+from leadsman.laws.screening import complete, fewer_rows
 from leadsman.laws.table import column
 from leadsman.plan.decision.belief import BeliefOfRuns
 from leadsman.plan.decision.constraints import Constraint
@@ -33,6 +35,12 @@ from leadsman.plan.table.spec import TableSpec
 
 NEXT_NET = 128
 LISTED_SETS = 5
+OTHER_UNIT = 1e4
+"""Factor beyond all runs from which a space is in another unit."""
+
+FAR = 100.0
+"""Factor beyond the largest run's compute from which it is said."""
+
 LESS = 0.05
 """Share of the planned compute whose worth is asked."""
 
@@ -71,9 +79,8 @@ def plan_table(runs: pl.DataFrame, spec: TableSpec) -> TablePlan:
         BudgetError: nothing is allowed; says which limits are to blame.
     """
     check_tokenizers(runs, spec.y)
-    for name in ("params", "tokens", spec.y):
-        column(runs, name)
     space = Space(spec.space)
+    runs, said = _readable(runs, spec, space)
     check_limits(spec, space)
     belief = BeliefOfRuns(
         runs,
@@ -100,8 +107,48 @@ def plan_table(runs: pl.DataFrame, spec: TableSpec) -> TablePlan:
         tolerance=spec.regret_tolerance,
     )
     rules = _rules(space, belief, constraints, decision)
-    notes = (*notes, *belief.warnings)
+    notes = (*said, *notes, *belief.warnings, *_far(decision, runs))
     return TablePlan(decision, front, rules, ranked, points, notes, belief.law, purchase)
+
+
+def _readable(
+    runs: pl.DataFrame, spec: TableSpec, space: Space
+) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """The runs with a result that falls, every cell checked, and what was done to them.
+
+    Raises:
+        InputError: a bad cell, a result that rises, or a space in another unit than the runs.
+    """
+    runs, gaps = complete(runs, y=spec.y, x=("params", "tokens"), group=spec.group)
+    for name in ("params", "tokens"):
+        known, dimension = column(runs, name), space.dimensions[name]
+        low = dimension.fixed or dimension.low or known.min()
+        high = dimension.fixed or dimension.high or known.max()
+        if low > OTHER_UNIT * known.max() or high * OTHER_UNIT < known.min():
+            raise InputError(
+                f"the space has {name} from {low:.3g} to {high:.3g}, the runs from "
+                f"{known.min():.3g} to {known.max():.3g}: are they in one unit?",
+                column=name,
+            )
+    test, rising = recognise(runs, spec.y, ("params", "tokens"))
+    if test is not None:
+        test, _ = test.measured_on(runs, runs, spec.y)
+        runs, _ = test.error_rates(runs, spec.y)
+        score = spec.y if test.top == 1 else f"{spec.y} / {test.top:.0f}"
+        gaps += (f"{spec.y} is a score: results here are its error rate, 1 - {score}.",)
+    elif rising:
+        raise InputError(
+            f"{spec.y} rises with compute, and a plan lowers it; give a column that falls"
+        )
+    column(runs, spec.y)
+    runs, thinned = fewer_rows(runs, training_flops(runs), group=spec.group, run=None)
+    return runs, (*gaps, *thinned)
+
+
+def _far(decision: Decision, runs: pl.DataFrame) -> tuple[str, ...]:
+    """A sentence where the choice lies far beyond the runs."""
+    chosen = training_flops(decision.candidates[:1])[0] / training_flops(runs).max()
+    return (f"{chosen:.3g}x the compute of the largest run.",) if chosen > FAR else ()
 
 
 def _data(

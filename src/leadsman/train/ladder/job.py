@@ -42,6 +42,8 @@ class TrunkJob:
         compiled: use ``torch.compile``; by default when the trunk is long enough to repay it, or
             :func:`plan_trunks` finds enough trunks of the shape.
         checkpoint_seconds: time between checkpoints.
+        keep_trunk: leave the trunk as it stood before its last decay, for longer runs to go on
+            from.
     """
 
     recipes: tuple[Recipe, ...]
@@ -58,6 +60,7 @@ class TrunkJob:
     device: str = "auto"
     compiled: bool | None = None
     checkpoint_seconds: float = 60.0
+    keep_trunk: bool = False
 
     def __post_init__(self) -> None:
         for trunk in self.trunks:

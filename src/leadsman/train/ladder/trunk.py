@@ -151,7 +151,8 @@ class _Trunk:
                 if self.trainer.step > shared_steps(rung[0]):
                     self.trainer = self._open_trainer()
                 self._advance(rung, shared_steps(rung[0]))
-                self.fork, self.branch = None if last else self.trainer.state(), rung[0].id
+                needed = self.job.keep_trunk or not last
+                self.fork, self.branch = self.trainer.state() if needed else None, rung[0].id
             self._advance(rung, rung[0].steps)
             self._record(rung)
             if self.fork is not None:
@@ -160,7 +161,10 @@ class _Trunk:
                 self.trainer = self._open_trainer()
             self.fork, self.branch = None, ""
         self._report()
-        self.work.remove(self.file)
+        if self.job.keep_trunk and not self.trainer.ended:
+            self._keep(todo[-1][0])
+        else:
+            self.work.remove(self.file)
 
     def _advance(self, rung: tuple[Recipe, ...], stop: int) -> None:
         def after_step() -> None:
@@ -194,9 +198,14 @@ class _Trunk:
             if saved["fork"] is None:
                 return
             saved |= {"state": saved["fork"], "fork": None, "branch": ""}
+        if saved.get("kept"):
+            if saved["kept"] > shared_steps(todo[0][0]):
+                return
+            self.tokens_done += saved["tokens_done"]
+        else:
+            self.tokens_done = saved["tokens_done"]
         self.trainer.load(saved["state"])
         self.fork, self.branch = saved["fork"], saved["branch"]
-        self.tokens_done = saved["tokens_done"]
 
     def _after_step(self, rung: tuple[Recipe, ...]) -> None:
         step = self.trainer.step
@@ -237,17 +246,22 @@ class _Trunk:
             trainer.freeze(number, "stopped", f"stopped at step {trainer.step}: {reason}")
 
     def _save(self) -> None:
-        save_checkpoint(
-            self.work,
-            self.file,
-            {
-                "trunk_id": self.job.trunk_id,
-                "state": self.trainer.state(copied=False),
-                "fork": self.fork,
-                "branch": self.branch,
-                "tokens_done": self.tokens_done,
-            },
+        self._write(
+            state=self.trainer.state(copied=False),
+            fork=self.fork,
+            branch=self.branch,
+            tokens_done=self.tokens_done,
         )
+
+    def _keep(self, last: Recipe) -> None:
+        """Leave the trunk where the last run left it."""
+        steps = shared_steps(last)
+        tokens = len(self.job.trunks) * last.batches.tokens_at(steps)
+        state = self.trainer.state(copied=False)
+        self._write(state=state, fork=None, branch="", tokens_done=tokens, kept=steps)
+
+    def _write(self, **content: Any) -> None:
+        save_checkpoint(self.work, self.file, {"trunk_id": self.job.trunk_id} | content)
 
     def _report(self) -> None:
         losses = [curve.loss[-1] for curve in self.trainer.curves if curve.loss]
