@@ -75,10 +75,11 @@ def one_seed(corpora: Corpora, seed: int, out: str, workers: int) -> list[dict[s
         "one": [run for run in runs if run.id in longest | of_ladder],
         "two": runs,
     }
+    sizes = {"sets": {k: {"tokens": each.manifest.tokens} for k, each in corpora.sets.items()}}
     rows: dict[str, dict[str, Any]] = {}
     for lengths, seen in shown.items():
         table = axes.table(seen, Y)
-        belief = belief_of_soundings(table, [final], axes.measured(table), y=Y, seed=seed)
+        belief = belief_of_soundings(table, [final], axes.measured(table), sizes, y=Y, seed=seed)
         effects = belief.effect(axes.points([final, *moved]))
         for place, recipe in enumerate(moved, start=1):
             low, middle, high = np.quantile(effects[:, place] - effects[:, 0], [0.1, 0.5, 0.9])

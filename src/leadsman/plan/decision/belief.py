@@ -243,20 +243,34 @@ class BeliefOfRuns:
         if self.repetition is None or not (again := self.repetition.repeats(points)).any():
             return fit.log_draws(points, own)
         found = np.empty((len(decay), len(points)))
-        fresh, rows = np.flatnonzero(~again).tolist(), np.flatnonzero(again).tolist()
-        if fresh:
-            found[:, fresh] = fit.log_draws(points[fresh], own)
-        part = points[rows]
+        span = np.zeros(len(points))
+        part = points.filter(pl.Series(again))
         low, high = (np.log(self.repetition.worth(part, z)) for z in self._ends)
-        place = (np.log(self.repetition.worth(part, decay)) - low) / np.maximum(high - low, 1e-12)
-        nodes = np.linspace(0.0, 1.0, NODES if (high - low).max() < WIDE else WIDE_NODES)
-        total = np.zeros_like(place)
-        for k, node in enumerate(nodes):
-            others = np.delete(nodes, k)
-            weight = np.ones_like(place)
-            for other in others:
-                weight *= (place - other) / (node - other)
-            there = at_share(part, pl.Series(np.exp(low + node * (high - low))))
-            total += weight * fit.log_draws(there, own)
-        found[:, rows] = total
+        span[again] = high - low
+        for rows, nodes in (
+            (~again, 0),
+            (again & (span < WIDE), NODES),
+            (again & (span >= WIDE), WIDE_NODES),
+        ):
+            part = points.filter(pl.Series(rows))
+            if rows.any() and nodes:
+                found[:, rows] = self._between(fit, part, own, decay, nodes)
+            elif rows.any():
+                found[:, rows] = fit.log_draws(part, own)
         return found
+
+    def _between(
+        self, fit: RunsFit, points: pl.DataFrame, own: Worlds, decay: Floats, nodes: int
+    ) -> Floats:
+        """The same, asked at so many worths between the least and the most."""
+        assert self.repetition is not None
+        low, high = (np.log(self.repetition.worth(points, z)) for z in self._ends)
+        place = (np.log(self.repetition.worth(points, decay)) - low) / np.maximum(high - low, 1e-12)
+        total = np.zeros_like(place)
+        for k, node in enumerate(places := np.linspace(0.0, 1.0, nodes)):
+            weight = np.ones_like(place)
+            for other in np.delete(places, k):
+                weight *= (place - other) / (node - other)
+            there = at_share(points, pl.Series(np.exp(low + node * (high - low))))
+            total += weight * fit.log_draws(there, own)
+        return np.asarray(total)
