@@ -77,11 +77,14 @@ def one_seed(corpora: Corpora, seed: int, out: str, workers: int) -> list[dict[s
     runs = train([*ladder, *tried, *branches], corpora, out, workers)
     long = {run.id: run.row()[Y] for run in train([final, *moved], corpora, out, workers)}
     short = {each.id for each in branches}
+    sizes = {"sets": {k: {"tokens": each.manifest.tokens} for k, each in corpora.sets.items()}}
     rows: dict[str, dict[str, Any]] = {}
     for way in WAYS:
         table = axes.table([run for run in runs if way == "branch" or run.id not in short], Y)
         with mock.patch.dict(effects.DRIFT, clear=way == "held"):
-            belief = belief_of_soundings(table, [final], axes.measured(table), y=Y, seed=seed)
+            belief = belief_of_soundings(
+                table, [final], axes.measured(table), sizes, y=Y, seed=seed
+            )
         found = belief.effect(axes.points([final, *moved]))
         for place, recipe in enumerate(moved, start=1):
             low, middle, high = np.quantile(found[:, place] - found[:, 0], [0.1, 0.5, 0.9])

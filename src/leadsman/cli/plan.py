@@ -147,7 +147,7 @@ def run_project(
         work = project_file.parent / "work"
         workspace = Workspace(work, watcher)
         workspace.files.write("project.yaml", project_file.read_bytes())
-        decided = make_plan(project, workspace, engine, adaptive=adaptive)
+        decided = make_plan(project, workspace, engine, adaptive=adaptive, here=do)
         if out is not None:
             Directory(str(out.parent)).write_json(out.name, decided.to_dict())
             watcher.note(f"Plan: {out}")

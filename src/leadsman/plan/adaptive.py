@@ -114,7 +114,9 @@ def _next_round(
         workspace.watcher.note("The compute for soundings is spent.")
         return []
     try:
-        belief = belief_of_soundings(table, options, axes, y=y, seed=found.project.seed)
+        belief = belief_of_soundings(
+            table, options, axes, found.tokens, y=y, seed=found.project.seed
+        )
     except DesignError as error:
         workspace.watcher.note(f"Next by length, no law yet: {error}")
         order = np.argsort(costs, kind="stable")[:count]

@@ -24,7 +24,7 @@ import numpy as np
 import polars as pl
 from sklearn.linear_model import BayesianRidge
 
-from leadsman.plan.decision.space import Floats, Space
+from leadsman.plan.decision.space import Floats, Space, Worlds
 
 FLAT = 1e-9
 
@@ -97,10 +97,10 @@ class SettingsEffect:
             return np.zeros(len(points))
         return np.asarray(self._features(points) @ self._coefficients)
 
-    def draws(self, points: pl.DataFrame, pick: slice) -> Floats:
+    def draws(self, points: pl.DataFrame, pick: Worlds) -> Floats:
         """Draws of the effect, shape (worlds, n)."""
         if not self.varies:
-            return np.zeros((len(range(*pick.indices(self._worlds))), len(points)))
+            return np.zeros((len(np.arange(self._worlds)[pick]), len(points)))
         return np.asarray(self._draws[pick] @ self._features(points).T)
 
     def _choose(self, runs: pl.DataFrame) -> None:
