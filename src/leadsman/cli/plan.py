@@ -110,7 +110,7 @@ def plan(
     adaptive: Annotated[
         bool, typer.Option("--adaptive", help="Choose soundings in rounds, by what they save.")
     ] = False,
-    workers: Annotated[int, typer.Option(help="Processes at once; 0: one a core.")] = 0,
+    workers: Annotated[int, typer.Option(min=0, help="Processes at once; 0: one a core.")] = 0,
     out: Annotated[
         Path | None, typer.Option("--out", help="Also write the plan there as JSON.")
     ] = None,

@@ -123,19 +123,20 @@ def _next_round(
         return [affordable[row] for row in order]
     at_runs = belief.draws(axes.points(affordable))
     at_options = belief.draws(axes.points(options))
+    worth = worth_of_compute(axes, belief, options)
     ranked = next_runs(
         at_runs,
         at_options,
         costs,
         noise=belief.noise,
-        worth=worth_of_compute(axes, belief, options),
+        worth=worth,
         tolerance=found.project.decision.regret_tolerance,
     )
     workspace.watcher.note(f"{ranked.why[0].upper()}{ranked.why[1:]}.")
     if ranked.stop:
         return []
     chosen: list[Recipe] = []
-    batch = best_batch(at_runs, at_options, costs, noise=belief.noise, count=count)
+    batch = best_batch(at_runs, at_options, costs, noise=belief.noise, count=count, worth=worth)
     for row in batch or [each.row for each in ranked.runs[:count]]:
         if costs[row] <= compute:
             chosen.append(affordable[row])

@@ -286,7 +286,7 @@ def _try_settings(
             first=[each.name for each in project.priced],
         )
         return {
-            "recipes": [recipe.to_dict() for recipe in wanted.all],
+            "recipes": [recipe.to_dict() for recipe in wanted.recipes.values()],
             "twin": wanted.twin.to_dict(),
             "left_out": [[each.axis, each.value] for each in wanted.left_out],
         }
