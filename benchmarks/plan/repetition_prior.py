@@ -5,7 +5,7 @@
 Learned on two populations of runs, which count alike:
 
 published   Muennighoff et al. 2023 on C4 (`colpret/datablations_contour_losses.csv`, 83M to 8.7B
-            parameters, trained with dropout): every pair of a run that read its text 1.5 to 30
+            parameters): every pair of a run that read its text 1.5 to 30
             times and one of the same size and length on fresh text. Chinchilla's law, fitted on the
             fresh runs, says what loss other amounts of fresh text give.
 ours        small models of Leadsman on books (results/repetition.json of
