@@ -106,6 +106,14 @@ def test_an_input_with_a_gap_is_not_silently_unread():
     assert complete(experts, y="loss")[1] == ("experts is empty in 3 rows, so it is not read.",)
 
 
+def test_compute_that_is_known_of_some_runs_is_estimated_for_all():
+    flops = 6 * pl.col("params") * pl.col("tokens")
+    some = runs().with_columns(flops=pl.when(pl.int_range(16) < 6).then(None).otherwise(2 * flops))
+    found = forecast_runs(some, POINT)
+    assert "flops is empty in 6 rows" in found.warnings[0][0]
+    np.testing.assert_array_equal(found.draws, forecast_runs(runs(), POINT).draws)
+
+
 def test_no_result_at_all_is_refused():
     with pytest.raises(InputError, match="field 'loss': every cell is empty"):
         complete(runs().with_columns(loss=pl.lit(None)), y="loss")

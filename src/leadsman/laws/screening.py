@@ -93,6 +93,11 @@ def complete(
             if gaps:
                 said.append(f"{gaps} of {len(runs)} rows have no {name} and were left out.")
                 runs = runs.filter(pl.col(name).is_not_null())
+    if len(sized) == 2 and "flops" in runs.columns and "flops" not in (x or ()):
+        gaps = runs["flops"].null_count()
+        if 0 < gaps < len(runs):
+            said.append(f"flops is empty in {gaps} rows: 6 x params x tokens is used for all.")
+        runs = runs.drop("flops") if gaps else runs
     for name in ("unique_tokens", "experts"):
         if x is None and _known(runs, name) and (gaps := runs[name].null_count()):
             said.append(f"{name} is empty in {gaps} rows, so it is not read.")
