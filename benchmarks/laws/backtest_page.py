@@ -256,6 +256,54 @@ def widths() -> str:
     )
 
 
+def strange_worlds() -> str:
+    """Error and coverage in each world that is none of our laws."""
+    found = _strange("world")
+    header = ["world", "MAPE %", "bias %", "covered at 50 / 80 / 95", "Winkler"]
+    header += ["approach 3: MAPE %", "its 95 % with noise", "Winkler"]
+    rows = [_strange_row(name.replace("_", " "), *found[name]) for name in found]
+    return table(header, rows)
+
+
+def strange_reach() -> str:
+    """The same by distance beyond the largest run."""
+    found = _strange("further")
+    header = ["compute", "MAPE %", "bias %", "covered at 50 / 80 / 95", "Winkler"]
+    header += ["approach 3: MAPE %", "its 95 % with noise", "Winkler"]
+    rows = [_strange_row(f"{far}x", *found[far]) for far in found]
+    count = len({(row["world"], row["design"], row["seed"]) for row in _strange_rows()})
+    return f"{table(header, rows)}\n\n{count} tables."
+
+
+def _strange_rows() -> Rows:
+    return list(read("strange_worlds.json")["rows"])
+
+
+def _strange(key: str) -> dict[Any, tuple[Rows, Rows]]:
+    """Rows of Leadsman and of the baseline by the value of a column."""
+    found: dict[Any, tuple[Rows, Rows]] = {}
+    for row in _strange_rows():
+        ours = row["method"] == "leadsman"
+        found.setdefault(row[key], ([], []))[0 if ours else 1].append(row)
+    return found
+
+
+def _strange_row(name: str, ours: Rows, theirs: Rows) -> list[str]:
+    def mean(rows: Rows, key: str, *, size: bool = False) -> float:
+        return sum(abs(row[key]) if size else row[key] for row in rows) / len(rows)
+
+    return [
+        name,
+        percent(mean(ours, "error", size=True), 1),
+        percent(mean(ours, "error"), 1, sign=True),
+        " / ".join(percent(mean(ours, each)) for each in ("in50", "in80", "in95")),
+        percent(mean(ours, "winkler"), 1),
+        percent(mean(theirs, "error", size=True), 1),
+        percent(mean(theirs, "in95")),
+        percent(mean(theirs, "winkler"), 1),
+    ]
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "sets": sets,
     "bars": bars,
@@ -267,6 +315,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "checkpoints": checkpoints,
     "forms": forms,
     "widths": widths,
+    "strange_worlds": strange_worlds,
+    "strange_reach": strange_reach,
 }
 
 
