@@ -56,7 +56,7 @@ def test_the_text_may_stand_under_another_name(tmp_path, field, make, kind):
     end = "\n\nYes." if field == "messages.content" else ""
     assert read == [text + end for text in TEXTS]
     assert rejects.left_out == {"url"}
-    with pytest.raises(InputError, match=f"'text'.*{field.partition('.')[0]}.*text_field names"):
+    with pytest.raises(InputError, match=f"'text'.*{field.partition('.')[0]}.*--text-field"):
         rows(path)
 
 

@@ -60,7 +60,7 @@ def test_metadata_is_kept_when_asked_for(tmp_path):
 BAD = [
     (b"{not json", "not JSON: Expecting property name"),
     (b"[1]", "a JSON list, expected an object with 'text'"),
-    (b'{"id": "x"}', "no 'text', only id (text_field names another)"),
+    (b'{"id": "x"}', "no 'text', only id (`corpus convert --text-field` reads another)"),
     (b'{"text": null}', "no 'text', only text"),
     (b'{"text": 5}', "'text' is int 5, expected a string"),
     (b'{"text": "\\ud800"}', "not Unicode: surrogates not allowed"),

@@ -32,7 +32,9 @@ def text_of(row: Mapping[str, Any], field: str) -> str:
     if isinstance(value, str):
         return value
     if value is None:
-        raise ValueError(f"no {field!r}, only {names(row)} (`leadsman corpus convert --text-field` reads another)")
+        raise ValueError(
+            f"no {field!r}, only {names(row)} (`corpus convert --text-field` reads another)"
+        )
     kind = _KINDS.get(type(value), f"{type(value).__name__} {value}")
     inner = value[0] if isinstance(value, list) and value else value
     hint = ""
