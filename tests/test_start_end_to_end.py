@@ -56,7 +56,7 @@ def done(tmp_path_factory) -> tuple[Path, str]:
         "selection": {"options": {"length_normalised": True}, "keep": 0.5},
         "starts": [{"name": "base.hf", "path": "base.hf"}],
         "soundings": {
-            "minutes": 0.5, "mixtures": ["natural", "selected"], "widths": [16, 24, 32, 48]
+            "minutes": 0.7, "mixtures": ["natural", "selected"], "widths": [16, 24, 32, 48]
         },
         "vary": {"lr": [], "batch_tokens": [512], "added_share": 0},
         "budget": {"flops": 3e11},

@@ -205,6 +205,10 @@ def case(work: Path, name: str, *, real: bool) -> dict[str, Any]:
         "runs": len(runs),
         "flops": compute_of(recipes),
         "rounds": len(rounds.begun),
+        "flops_if_begun_again": sum(
+            compute_of(recipes[low:high])
+            for low, high in zip(rounds.begun, [*rounds.begun[1:], len(recipes)])
+        ),
         "seconds": time.perf_counter() - began,
         "said": rounds.said,
         "asked": [f"{name_of(each)}/{each.tokens}" for each in recipes],

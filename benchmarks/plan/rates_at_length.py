@@ -3,8 +3,10 @@
     LEADSMAN_CORPORA=DIR python -m benchmarks.plan.rates_at_length
 
 A ladder and the setting runs of a plan are made as `leadsman plan` makes them. What they say of the
-effect of each rate and batch at eight times the length is held against runs of that length: once
-from the runs at one length alone, once with the branch at an eighth of it. Two seeds.
+effect of each rate and batch at eight times the length is held against runs of that length, in
+three ways: the best value is carried as it is (``held``), it moves by the published powers of the
+tokens (``published``, what a plan does), or that and every rate and batch was tried at an eighth of
+the length of the setting runs, too (``branch``). Two seeds.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import polars as pl
@@ -23,9 +26,10 @@ from benchmarks.machine import machine
 from benchmarks.train.corpora import Corpora
 
 from leadsman.engine import LocalEngine
+from leadsman.plan.decision import effects
 from leadsman.plan.settings.axes import Axes
 from leadsman.plan.settings.believe import belief_of_soundings
-from leadsman.plan.settings.runs import longest_departed, setting_runs
+from leadsman.plan.settings.runs import setting_runs
 from leadsman.plan.settings.vary import VarySpec
 from leadsman.runs import Recipe, Run
 from leadsman.train.cost import branch_tokens
@@ -39,6 +43,8 @@ BEYOND = 8
 RATES = (0.003, 0.0045, 0.0085, 0.012)
 BATCHES = (512, 2048)
 TRIED = VarySpec(lr=(0.003, 0.012), batch_tokens=BATCHES, keep=(), added_share=0.0)
+BRANCHED = 8
+WAYS = ("held", "published", "branch")
 Y = "bpb.target"
 RESULT = Path(__file__).parent / "results/rates_at_length.json"
 
@@ -64,37 +70,37 @@ def one_seed(corpora: Corpora, seed: int, out: str, workers: int) -> list[dict[s
     ]
     final = replace(ladder[-1], tokens=BEYOND * ladder[-1].tokens)
     axes = Axes.of(TRIED, [final.mixture], [], final, keep=0.25)
-    tried = setting_runs(axes, ladder, final, share=100)
+    tried = list(setting_runs(axes, ladder, final, share=100).recipes.values())
+    branches = [replace(each, tokens=each.tokens // BRANCHED) for each in tried]
     moved = [axes.moved(final, {"lr": each}) for each in RATES]
     moved += [axes.moved(final, {"batch_tokens": float(each)}) for each in BATCHES]
-    runs = train([*ladder, *tried.all], corpora, out, workers)
+    runs = train([*ladder, *tried, *branches], corpora, out, workers)
     long = {run.id: run.row()[Y] for run in train([final, *moved], corpora, out, workers)}
-    longest = {each.id for each in longest_departed(axes, tried.all)}
-    of_ladder = {each.id for each in ladder}
-    shown = {
-        "one": [run for run in runs if run.id in longest | of_ladder],
-        "two": runs,
-    }
+    short = {each.id for each in branches}
+    sizes = {"sets": {k: {"tokens": each.manifest.tokens} for k, each in corpora.sets.items()}}
     rows: dict[str, dict[str, Any]] = {}
-    for lengths, seen in shown.items():
-        table = axes.table(seen, Y)
-        belief = belief_of_soundings(table, [final], axes.measured(table), y=Y, seed=seed)
-        effects = belief.effect(axes.points([final, *moved]))
+    for way in WAYS:
+        table = axes.table([run for run in runs if way == "branch" or run.id not in short], Y)
+        with mock.patch.dict(effects.DRIFT, clear=way == "held"):
+            belief = belief_of_soundings(
+                table, [final], axes.measured(table), sizes, y=Y, seed=seed
+            )
+        found = belief.effect(axes.points([final, *moved]))
         for place, recipe in enumerate(moved, start=1):
-            low, middle, high = np.quantile(effects[:, place] - effects[:, 0], [0.1, 0.5, 0.9])
+            low, middle, high = np.quantile(found[:, place] - found[:, 0], [0.1, 0.5, 0.9])
             row = rows.setdefault(
                 recipe.id,
                 {"seed": seed, **axes.departed(recipe)}
                 | {"actual": float(np.log(long[recipe.id] / long[final.id]))},
             )
-            row[lengths] = {"low": low, "median": middle, "high": high}
-            row[lengths]["chance_better"] = float((effects[:, place] < effects[:, 0]).mean())
+            row[way] = {"low": low, "median": middle, "high": high}
+            row[way]["chance_better"] = float((found[:, place] < found[:, 0]).mean())
     return list(rows.values())
 
 
-def summary(rows: Sequence[dict[str, Any]], lengths: str) -> dict[str, float]:
+def summary(rows: Sequence[dict[str, Any]], way: str) -> dict[str, float]:
     """Error, width and cover of the 80 % intervals, in per cent of the result."""
-    told = pl.DataFrame([row[lengths] for row in rows])
+    told = pl.DataFrame([row[way] for row in rows])
     actual = np.array([row["actual"] for row in rows])
     inside = (told["low"].to_numpy() <= actual) & (actual <= told["high"].to_numpy())
     return {
@@ -116,7 +122,7 @@ def main() -> None:
     rows = [row for seed in SEEDS for row in one_seed(corpora, seed, options.out, options.workers)]
     result = machine("torch") | {
         "tokens": {"tried": LONGEST, "planned": BEYOND * LONGEST},
-        "percent": {lengths: summary(rows, lengths) for lengths in ("one", "two")},
+        "percent": {way: summary(rows, way) for way in WAYS},
         "log_effects": rows,
     }
     text = json.dumps(result, indent=1)

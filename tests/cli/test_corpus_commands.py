@@ -129,6 +129,7 @@ def test_a_dry_run_estimates_and_writes_nothing(tmp_path, leadsman, raw, target,
         (["--keep", 0.1, "--bytes", "5M"], "and --tokens, not 2"),
         (["--keep", 0.1, "--tokenizer", "nowhere.json"], "'--tokenizer': counts the tokens of"),
         (["--keep", 0.1, "--method", "dsir,gais"], "several selectors need --sweep"),
+        (["--keep", 0.1, "--sweep", "0.1"], "'--sweep': chooses nothing"),
     ],
 )
 def test_bad_arguments_are_one_sentence(tmp_path, leadsman, raw, target, arguments, message):
@@ -154,6 +155,10 @@ def test_dedup_names_its_methods_and_says_when_there_is_no_copy(tmp_path, leadsm
     code, _, err = leadsman("dedup", target, "-o", tmp_path / "out", "--method", "jaccard")
     assert (code, err.count("\n")) == (2, 1)
     assert "must be one of minhash, exact, paragraph, line, semantic, not 'jaccard'" in err
+    for extra in (["--prototypes", "0.5"], ["--method", "line", "--threshold", "0.5"]):
+        code, _, err = leadsman("dedup", target, "-o", tmp_path / "out", *extra)
+        assert (code, err.count("\n")) == (2, 1)
+        assert extra[-2] in err
     assert "no copies were found" in leadsman("dedup", target, "-o", tmp_path / "out")[1]
 
 

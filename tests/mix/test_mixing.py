@@ -142,6 +142,8 @@ def test_what_cannot_be_is_named(tmp_path, problem):
         MixingProblem(single, single)
     with pytest.raises(InputError, match="allow more epochs"):
         MixingProblem(problem.sources, problem.target, training_bytes=10**9)
+    with pytest.raises(InputError, match="must be at least 1, not 0"):
+        MixingProblem(problem.sources, problem.target, training_bytes=0)
     with pytest.raises(InputError, match="proxy_bytes"):
         MixingProblem(problem.sources, problem.target, proxy_bytes=10**9)
     tiny = MixingProblem(problem.sources, problem.target, proxy_bytes=5)

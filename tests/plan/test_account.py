@@ -49,16 +49,22 @@ WEB_WORTH = 0.9
 """Loss with all tokens from ``web``, over that with none."""
 
 
+def best_rate(tokens: float) -> float:
+    """0.006 for 200,000 tokens."""
+    return float(0.006 * (tokens / 2e5) ** -0.3)
+
+
 def truth(recipe) -> float:
     """A selected token is worth three natural ones; settings act on the log loss.
 
-    The best rate is 0.009, five hundredths of a log better than a factor of two away; more ``web``
-    is better; a run's scatter follows from its id.
+    The best rate falls as runs get longer, and a factor of two from it costs five hundredths of a
+    log; more ``web`` is better; a run's scatter follows from its id.
     """
     noise = np.random.default_rng(int(recipe.id, 16)).normal(0, 0.002)
     tokens = QUALITY[base_name(recipe.mixture.name)] * recipe.tokens
     loss = 0.9 + 9 / recipe.shape.non_embedding_params**0.25 + 90 / tokens**0.4
-    rate = 0.05 * (np.log2(recipe.lr / 0.009)) ** 2 - 0.05 * (np.log2(0.006 / 0.009)) ** 2
+    best = best_rate(recipe.tokens)
+    rate = 0.05 * (np.log2(recipe.lr / best)) ** 2 - 0.05 * (np.log2(0.006 / best)) ** 2
     keep = np.log(KEEP_WORTH) if "selected@0.1" in recipe.mixture.weights else 0.0
     web = np.log(WEB_WORTH) * recipe.mixture.weights.get("web", 0.0)
     return float(loss * np.exp(noise + rate + keep + web))
@@ -74,7 +80,7 @@ def planned(given: Project, tmp_path):
     runs = [done(recipe) for recipe in ladder()]
     first = conclude.first_choice(found, runs)
     tried = setting_runs(found.axes, ladder(), first, share=given.vary.share)
-    runs += [done(recipe) for recipe in tried.all]
+    runs += [done(recipe) for recipe in tried.recipes.values()]
     plan = Plan.from_dict(conclude.conclude(found, runs, Workspace(tmp_path))["plan"])
     axes = found.axes.measured(found.axes.table(runs, Y))
     return plan, axes, found.options(), tmp_path
@@ -85,6 +91,8 @@ def simple(tmp_path_factory):
     given = project(
         budget={"hours": 40, "hardware": "CPU-core", "devices": 2, "utilisation": 0.5},
         serving={"tokens": 1e6},
+        # the best rate lies an eightfold length away from the runs that tried rates: 0.7 sure
+        vary={"certainty": 0.65},
     )
     budget = given.budget.model_copy(update={"hours": 2e13 / given.budget.flops_rate / 3600})
     given = given.model_copy(update={"budget": budget})
@@ -114,7 +122,8 @@ def test_account_adds_up(simple):
 def test_settings_are_found_and_the_data_is_moved_where_it_helps(simple):
     _, plan, axes, _, _ = simple
     recipe = plan.chosen.recipe
-    assert 0.007 < recipe.lr < 0.012  # the planted optimum is 0.009, runs at 0.003, 0.006, 0.012
+    # of short runs at 0.003, 0.006 and 0.012 those at 0.006 were best; the long run wants 0.0023
+    assert best_rate(recipe.tokens) < 0.003 <= recipe.lr < 0.0045
     assert recipe.mixture.weights["web"] == pytest.approx(0.5, abs=0.02)  # the most that may move
     assert "selected@0.1" not in recipe.mixture.weights
     effects = {(each["axis"], each["value"]): each for each in plan.details["settings"]}
@@ -213,7 +222,9 @@ def test_limits_that_leave_no_size_are_named(changes, message):
 
 
 @pytest.mark.slow
-def test_adaptive_soundings_keep_to_the_compute_and_leave_poor_mixtures(tmp_path, monkeypatch):
+def test_adaptive_soundings_keep_to_the_compute_and_ask_little_of_poor_mixtures(
+    tmp_path, monkeypatch
+):
     """Training is replaced by the known law: what is tested is which runs are asked for."""
     made = []
 
@@ -239,7 +250,10 @@ def test_adaptive_soundings_keep_to_the_compute_and_leave_poor_mixtures(tmp_path
     spent = sum(recipe.flops for recipe in later)
     assert spent <= fixed
     assert later
-    assert all(recipe.mixture.name != "uniform" for recipe in later)
+    # A run of the worst mixture may tell of the exponents that all share, but gets less than its
+    # even share.
+    worst = sum(recipe.flops for recipe in later if recipe.mixture.name == "uniform")
+    assert worst < spent / len(MIXTURES)
     assert any(recipe.id in everything for recipe in later) or spent < fixed
     assert conclude.first_choice(found, runs).mixture.name == "selected"
 
@@ -252,6 +266,9 @@ def test_the_pipeline_stores_plan_draws_and_next(tmp_path, monkeypatch):
     """Data stages and training are replaced; from the ledger to plan.json all is real."""
     from leadsman.plan import pipeline
 
+    monkeypatch.chdir(tmp_path)
+    for name in ("w.jsonl", "t.jsonl"):
+        (tmp_path / name).touch()
     workspace = Workspace(tmp_path)
 
     def train(jobs, engine, on_progress=None):

@@ -45,6 +45,8 @@ def decide(folder: Path, runs: pl.DataFrame | Path, **changes) -> subprocess.Com
 
 
 def plan(folder: Path, **changes) -> subprocess.CompletedProcess[str]:
+    for name in ("a", "b", "t"):
+        (folder / f"{name}.jsonl").touch()
     (folder / "leadsman.yaml").write_text(yaml.safe_dump(PROJECT | changes))
     return leadsman("plan", folder / "leadsman.yaml")
 

@@ -133,3 +133,18 @@ def test_where_compute_brings_nothing_every_run_that_saves_is_worth_it():
     assert found.runs[0].row == 1
     decided = np.exp(np.stack([a, a + 1], axis=1))
     assert next_runs(runs, decided, np.ones(2), noise=0.01, worth=float("inf")).stop
+
+
+def test_a_batch_is_not_filled_with_runs_that_do_not_pay():
+    """The second run costs more than it saves: a worker stays idle. Where none pays, none is left
+    out, for several may pay together."""
+    rng = np.random.default_rng(2)
+    a, b = rng.standard_normal((2, 20_000)) * 0.02
+    alternatives = np.exp(np.stack([a, 0.8 * b], axis=1))
+    runs = np.exp(np.stack([a, b], axis=1))
+    values = values_of_runs(runs, alternatives, noise=0.001)
+    costs = np.array([0.5 * values[0], 2 * values[1]])
+    options = {"noise": 0.001, "count": 2}
+    assert best_batch(runs, alternatives, costs, **options, worth=1.0) == [0]
+    assert best_batch(runs, alternatives, costs, **options) == [0, 1]
+    assert best_batch(runs, alternatives, 4 * costs, **options, worth=1.0) == [0, 1]

@@ -46,7 +46,9 @@ def learn(axes, tried, effect):
     )
     found = SettingsEffect(space, skip=("params", "tokens"))
     found.fit(table, effects + 0.002 * rng.standard_normal(len(table)), worlds=2000, rng=rng)
-    return SimpleNamespace(effect=lambda points: found.draws(points, slice(None)))
+    return SimpleNamespace(
+        effect=lambda points: found.draws(points, slice(None)), cost_of_repeats=lambda points: 0.0
+    )
 
 
 @pytest.fixture(scope="module")
@@ -96,3 +98,14 @@ def test_a_rate_tried_at_two_lengths_is_planned_where_its_best_value_will_be(axe
     assert certain_settings(axes, learned, long, SHORT, certainty=0.8) == {}
     short = {"params": 3e5, "tokens": 1e6, "lr": 0.012, "keep": "0.25"}
     assert certain_settings(axes, learned, short, SHORT, certainty=0.8)["lr"] == 0.012
+
+
+def test_a_selection_whose_text_repeats_too_often_in_the_plan_goes_back(axes, learned):
+    """It is better by 3 % where it was tried; in the plan its repeats cost 5 %."""
+    best = SHORT | {"lr": axes.reference["lr"], "keep": "0.1"}
+    assert certain_settings(axes, learned, best, SHORT, certainty=0.8)["keep"] == "0.1"
+    repeated = SimpleNamespace(
+        effect=learned.effect,
+        cost_of_repeats=lambda points: 0.05 * (points["keep"].to_numpy() == "0.1")[None],
+    )
+    assert certain_settings(axes, repeated, best, SHORT, certainty=0.8) == {}

@@ -44,7 +44,8 @@ def project(flops: float, **changes) -> Project:
     fields = {
         "sources": [{"name": "web", "path": "w.jsonl"}], "target": {"path": "t.jsonl"},
         "budget": {"flops": flops}, "vary": {"lr": [], "batch_tokens": [], "added_share": 0},
-        "soundings": {"mixtures": list(QUALITY)}, "starts": [{"name": "tiny", "path": "tiny"}],
+        "soundings": {"minutes": 3, "mixtures": list(QUALITY)},
+        "starts": [{"name": "tiny", "path": "tiny"}],
     }  # fmt: skip
     return Project.model_validate(fields | changes)
 
@@ -173,7 +174,7 @@ def test_a_fresh_start_wins_at_a_large_budget_and_is_believed_the_same_beside_a_
     draws = []
     for found, known in ((alone, fresh), (beside, runs)):
         axes = found.axes.measured(table := found.axes.table(known, Y))
-        belief = believe.belief_of_soundings(table, found.options(), axes, y=Y, seed=0)
+        belief = believe.belief_of_soundings(table, found.options(), axes, TOKENS, y=Y, seed=0)
         draws.append(belief.draws(axes.points(found.options())))
     options = beside.options()
     assert len({each.mixture.name for each in options if each.start}) == len(MIXTURES)

@@ -140,6 +140,8 @@ def test_fields_are_checked(tmp_path, given, starts, message):
 
 def test_the_command_refuses_before_it_reads_any_text(tmp_path, given):
     spoil_weights(tmp_path)
+    for name in ("web.jsonl", "target.jsonl"):
+        (tmp_path / name).write_text('{"text": "some"}\n')
     (tmp_path / "leadsman.yaml").write_text(yaml.safe_dump(given))
     command = [sys.executable, "-m", "leadsman", "plan", str(tmp_path / "leadsman.yaml")]
     result = subprocess.run(command, capture_output=True, text=True)

@@ -153,6 +153,11 @@ def _worker(
 
     if method not in METHODS:
         raise InputError(f"must be one of {', '.join(METHODS)}, not {method!r}", column="--method")
+    semantic_only = prototypes != 0 or embedding != "svd"
+    if semantic_only and method != "semantic":
+        raise InputError("--prototypes and --embedding are of the method semantic")
+    if threshold is not None and method not in ("minhash", "semantic"):
+        raise InputError(f"{method} looks for equal text, which has none", column="--threshold")
     options: dict[str, Any] = {} if threshold is None else {"threshold": threshold}
 
     def pieces(corpora: Corpus | Sequence[Corpus], place: str | Path, **guard: Any) -> Any:

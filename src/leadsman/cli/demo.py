@@ -21,7 +21,7 @@ def demo(
         float, typer.Option("--minutes", help="Length of the soundings on two cores.", min=0.1)
     ] = 6.0,
     seed: Annotated[int, typer.Option("--seed", help="Of text, order and weights.", min=0)] = 0,
-    workers: Annotated[int, typer.Option(help="Processes at once; 0: one a core.")] = 0,
+    workers: Annotated[int, typer.Option(min=0, help="Processes at once; 0: one a core.")] = 0,
 ) -> None:
     """Do the main job in small on text that is already here: sound, forecast, train, score.
 

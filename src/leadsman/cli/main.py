@@ -62,6 +62,10 @@ GROUPS = (
 """Modules of this room, in the order of the help page."""
 
 
+INTERRUPTED = 130
+"""Exit code of a command that was interrupted."""
+
+
 def _register_groups() -> None:
     for name in GROUPS:
         import_module(f"leadsman.cli.{name}").register(app)
@@ -79,6 +83,8 @@ def run() -> None:
             raise
         typer.secho(f"leadsman: {error}", err=True, fg="red")
         sys.exit(2)
-    except KeyboardInterrupt:
-        typer.secho("\nleadsman: stopped; the same command continues from what is done.", err=True)
-        sys.exit(130)
+    except SystemExit as ended:  # typer ends so on Ctrl-C, without a word
+        if ended.code == INTERRUPTED:
+            said = "\nleadsman: stopped; the same command continues from what is done."
+            typer.secho(said, err=True)
+        raise

@@ -110,7 +110,7 @@ def plan(
     adaptive: Annotated[
         bool, typer.Option("--adaptive", help="Choose soundings in rounds, by what they save.")
     ] = False,
-    workers: Annotated[int, typer.Option(help="Processes at once; 0: one a core.")] = 0,
+    workers: Annotated[int, typer.Option(min=0, help="Processes at once; 0: one a core.")] = 0,
     out: Annotated[
         Path | None, typer.Option("--out", help="Also write the plan there as JSON.")
     ] = None,
@@ -147,7 +147,7 @@ def run_project(
         work = project_file.parent / "work"
         workspace = Workspace(work, watcher)
         workspace.files.write("project.yaml", project_file.read_bytes())
-        decided = make_plan(project, workspace, engine, adaptive=adaptive)
+        decided = make_plan(project, workspace, engine, adaptive=adaptive, here=do)
         if out is not None:
             Directory(str(out.parent)).write_json(out.name, decided.to_dict())
             watcher.note(f"Plan: {out}")

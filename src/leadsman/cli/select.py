@@ -114,6 +114,7 @@ def select(
         return
     wanted = open_inputs(target, out, max_reject_rate).joined
     if sweep is not None:
+        _check_nothing_chosen(keep, documents, text_bytes, tokens)
         design = _design(
             sweep, method, setting, seeds=seeds, rule=cast(Any, rule or "top"),
             effective_size=effective_size, proxy=cast(Any, proxy), seed=seed,
@@ -150,6 +151,13 @@ def _print_explained(raw: Corpus, out: str, document: str) -> None:
     from leadsman.select.selection import read_report
 
     typer.echo(json.dumps(explain_choice(raw, read_report(out), document), indent=1))
+
+
+def _check_nothing_chosen(*amounts: object) -> None:
+    from leadsman.errors import InputError
+
+    if any(amount is not None for amount in amounts):
+        raise InputError("chooses nothing; leave the amount to keep out", column="--sweep")
 
 
 def _check_amount(*amounts: object, rule: str | None, tokenizer: str | None) -> None:

@@ -6,6 +6,7 @@ from types import TracebackType
 
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.progress import (
     BarColumn,
     Progress,
@@ -56,7 +57,7 @@ class TerminalWatcher:
 
     def note(self, text: str) -> None:
         """A line under the present stage."""
-        self.console.print(f"  {escape(text)}")
+        self.console.print(Padding(escape(text), (0, 0, 0, 2), expand=False))
 
     def table(self, title: str, header: list[str], rows: list[list[str]]) -> None:
         """A table under the present stage; columns of numbers are right-aligned."""

@@ -82,6 +82,8 @@ class MixingProblem:
             )
         if not max_epochs > 0:
             raise InputError(f"must be above zero, not {max_epochs}", column="max_epochs")
+        if training_bytes is not None and training_bytes < 1:
+            raise InputError(f"must be at least 1, not {training_bytes}", column="training_bytes")
         self.most = np.minimum(1.0, self.sizes / self.proxy_bytes)
         if training_bytes is not None:
             self.most = np.minimum(self.most, max_epochs * self.sizes / training_bytes)

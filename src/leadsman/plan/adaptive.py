@@ -114,26 +114,29 @@ def _next_round(
         workspace.watcher.note("The compute for soundings is spent.")
         return []
     try:
-        belief = belief_of_soundings(table, options, axes, y=y, seed=found.project.seed)
+        belief = belief_of_soundings(
+            table, options, axes, found.tokens, y=y, seed=found.project.seed
+        )
     except DesignError as error:
         workspace.watcher.note(f"Next by length, no law yet: {error}")
         order = np.argsort(costs, kind="stable")[:count]
         return [affordable[row] for row in order]
     at_runs = belief.draws(axes.points(affordable))
     at_options = belief.draws(axes.points(options))
+    worth = worth_of_compute(axes, belief, options)
     ranked = next_runs(
         at_runs,
         at_options,
         costs,
         noise=belief.noise,
-        worth=worth_of_compute(axes, belief, options),
+        worth=worth,
         tolerance=found.project.decision.regret_tolerance,
     )
     workspace.watcher.note(f"{ranked.why[0].upper()}{ranked.why[1:]}.")
     if ranked.stop:
         return []
     chosen: list[Recipe] = []
-    batch = best_batch(at_runs, at_options, costs, noise=belief.noise, count=count)
+    batch = best_batch(at_runs, at_options, costs, noise=belief.noise, count=count, worth=worth)
     for row in batch or [each.row for each in ranked.runs[:count]]:
         if costs[row] <= compute:
             chosen.append(affordable[row])

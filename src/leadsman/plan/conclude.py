@@ -37,7 +37,7 @@ def first_choice(found: Designed, runs: Sequence[Run]) -> Recipe:
     table = _table(found, runs)
     options = found.options()
     axes = found.axes.measured(table)
-    belief = belief_of_soundings(table, options, axes, y=Y, seed=found.project.seed)
+    belief = belief_of_soundings(table, options, axes, found.tokens, y=Y, seed=found.project.seed)
     means = belief.draws(axes.points(options)).mean(axis=0)
     return options[int(means.argmin())]
 
@@ -53,7 +53,7 @@ def conclude(found: Designed, runs: Sequence[Run], workspace: Workspace) -> dict
     table = _table(found, runs)
     axes = found.axes.measured(table)
     options = found.options()
-    belief = belief_of_soundings(table, options, axes, y=Y, seed=project.seed)
+    belief = belief_of_soundings(table, options, axes, found.tokens, y=Y, seed=project.seed)
     base, tried_at = _tried(axes, runs)
     if base is None:
         base = options[int(belief.draws(axes.points(options)).mean(axis=0).argmin())].mixture.name

@@ -17,8 +17,8 @@ from leadsman.errors import BudgetError
 from leadsman.humanize import ON, way_and_mixture
 from leadsman.laws import Forecast
 from leadsman.plan.decision import Belief, Objective
+from leadsman.plan.decision.space import at_share
 from leadsman.plan.plan import Option, Plan, Saving
-from leadsman.plan.settings.axes import at_share
 from leadsman.runs import Recipe, RegisteredForecast
 
 Predict = Callable[[pl.DataFrame], Forecast]

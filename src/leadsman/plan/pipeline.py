@@ -34,7 +34,12 @@ SETTING = "setting"
 
 
 def make_plan(
-    project: Project, workspace: Workspace, engine: Engine, *, adaptive: bool = False
+    project: Project,
+    workspace: Workspace,
+    engine: Engine,
+    *,
+    adaptive: bool = False,
+    here: bool = False,
 ) -> Plan:
     """Select, sound, try settings, forecast, decide; forecasts are registered before any real run.
 
@@ -43,6 +48,8 @@ def make_plan(
         workspace: where stages and runs are kept.
         engine: where to train.
         adaptive: choose soundings one round after another, by what they would save.
+        here: the planned run is made here (:func:`carry_out`), so of free sources it reads what can
+            be read, not their full declared size.
 
     Raises:
         InputError: something in the project or its files is wrong.
@@ -59,6 +66,8 @@ def make_plan(
     for note in notes:
         workspace.watcher.note(f"Note: {note}")
     tokens, mixtures = _data_stages(project, workspace, starts)
+    if here:
+        tokens["full"] |= _readable(project, tokens, workspace)
     known = _known_starts(project, starts, workspace, tokens)
     beside = [
         recipe
@@ -85,6 +94,7 @@ def make_plan(
         "runs": sorted(run.id for run in runs if run.status == "finished"),
         "project": _asked(project),
         "budget": project.budget.total_flops,
+        "full": tokens["full"],
         "version": __version__,
     }
     result = workspace.stage(
@@ -216,6 +226,18 @@ def _data_stages(
     return tokens, mixtures
 
 
+def _readable(project: Project, tokens: dict[str, Any], workspace: Workspace) -> dict[str, float]:
+    """Sizes of the token sets that the planned run will read where it is made here."""
+    found = data.readable_tokens(tokens, [each.name for each in project.priced])
+    less = [name for name, there in found.items() if there < 0.99 * tokens["full"][name]]
+    if less:
+        workspace.watcher.note(
+            f"The run is made here, so it is planned on what can be read of {', '.join(less)}, not "
+            f"on the full declared size"
+        )
+    return found
+
+
 def _asked(project: Project) -> dict[str, Any]:
     """What of a project decides beside its text, which the runs name."""
     apart = {"sources", "target"} | ({"starts"} if not project.starts else set())
@@ -264,7 +286,7 @@ def _try_settings(
             first=[each.name for each in project.priced],
         )
         return {
-            "recipes": [recipe.to_dict() for recipe in wanted.all],
+            "recipes": [recipe.to_dict() for recipe in wanted.recipes.values()],
             "twin": wanted.twin.to_dict(),
             "left_out": [[each.axis, each.value] for each in wanted.left_out],
         }

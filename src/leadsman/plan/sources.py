@@ -22,7 +22,7 @@ from leadsman.plan.money import Amount, Money
 from leadsman.strict_yaml import Strict
 
 EPOCHS = 4.0
-"""Passes that hardly differ from new text (Muennighoff et al. 2023)."""
+"""Passes that hardly differ from new text at published sizes (Muennighoff et al. 2023)."""
 
 
 class SourceOffer(Strict):

@@ -42,7 +42,9 @@ class ReadOptions:
         if self.text_field in ("", "id", "source"):
             raise InputError(f"cannot be {self.text_field!r}", column="text_field")
         if taken := {"id", "text", "source"} & set(self.metadata):
-            raise InputError(f"{min(taken)!r} is kept anyway; leave it out", column="metadata")
+            raise InputError(
+                f"every document has its own {min(taken)!r}; leave it out", column="metadata"
+            )
 
     @property
     def fields(self) -> tuple[str, ...]:

@@ -110,7 +110,7 @@ def _columns(there: list[str], name: str, options: ReadOptions, rejects: Rejects
     if not {options.text_field, options.text_field.partition(".")[0]} & set(wanted):
         raise InputError(
             f"there is no column {options.text_field!r}; the columns are {', '.join(there)} "
-            f"(text_field names another)",
+            f"(`leadsman corpus convert --text-field` reads another)",
             file=name,
         )
     return wanted

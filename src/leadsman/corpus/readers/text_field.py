@@ -32,13 +32,13 @@ def text_of(row: Mapping[str, Any], field: str) -> str:
     if isinstance(value, str):
         return value
     if value is None:
-        raise ValueError(f"no {field!r}, only {names(row)} (text_field names another)")
+        raise ValueError(f"no {field!r}, only {names(row)} (`leadsman corpus convert --text-field` reads another)")
     kind = _KINDS.get(type(value), f"{type(value).__name__} {value}")
     inner = value[0] if isinstance(value, list) and value else value
     hint = ""
     if isinstance(inner, dict):
         kind += " of objects" if isinstance(value, list) else ""
-        hint = f"; text_field goes on into {names(inner)}, as {field}.{next(iter(inner), '')}"
+        hint = f"; --text-field goes on into {names(inner)}, as {field}.{next(iter(inner), '')}"
     raise ValueError(f"{field!r} is {kind}, expected a string{hint}")
 
 
@@ -93,5 +93,5 @@ def _strings(column: pa.Array, field: str, file: str) -> pa.Array:
     inside = kind.value_type if pa.types.is_list(kind) or pa.types.is_large_list(kind) else kind
     if pa.types.is_struct(inside):
         inner = [inside.field(i).name for i in range(inside.num_fields)]
-        message += f"; text_field goes on into {names(inner)}, as {field}.{inner[0]}"
+        message += f"; --text-field goes on into {names(inner)}, as {field}.{inner[0]}"
     raise InputError(message, file=file, column=field)

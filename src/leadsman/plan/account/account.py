@@ -68,7 +68,7 @@ def account(
         "cost": cost_of(project, plan.chosen.recipe.flops),
         "serving": serving_of(project, plan.chosen.recipe.shape),
         "memory": memory_of(project, plan.chosen.recipe),
-        "epochs": epochs_of_plan(found, plan.chosen.recipe),
+        "epochs": epochs_of_plan(found, axes, belief, plan.chosen.recipe),
         "constraints": constraints_of(found, plan.chosen.recipe, settled, options),
         "settings": settings_tried(found, axes, belief, plan.chosen.recipe),
         "kept": settings_kept(found, axes),

@@ -11,10 +11,10 @@ import numpy as np
 from leadsman.plan.account.cost import cost_of
 from leadsman.plan.decision import BeliefOfWays
 from leadsman.plan.decision.next_runs import next_runs, worth_of_result
-from leadsman.plan.decision.space import Floats
+from leadsman.plan.decision.space import Floats, at_share
 from leadsman.plan.designed import Designed
 from leadsman.plan.project import Project
-from leadsman.plan.settings.axes import Axes, at_share
+from leadsman.plan.settings.axes import Axes
 from leadsman.plan.settings.runs import longer, longest_departed
 from leadsman.plan.soundings import further_soundings
 from leadsman.runs import Recipe, Run

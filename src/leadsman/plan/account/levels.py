@@ -14,10 +14,10 @@ import polars as pl
 from leadsman.humanize import count
 from leadsman.plan.account.cost import cost_of
 from leadsman.plan.decision import Belief
-from leadsman.plan.decision.space import Floats
+from leadsman.plan.decision.space import Floats, at_share
 from leadsman.plan.inference import ServingSpec
 from leadsman.plan.project import Project
-from leadsman.plan.settings.axes import Axes, at_share
+from leadsman.plan.settings.axes import Axes
 from leadsman.plan.settings.settle import Settled
 from leadsman.plan.soundings import serve_flops
 from leadsman.runs import Recipe

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from leadsman.humanize import count
+from leadsman.plan.decision import BeliefOfWays
 from leadsman.plan.designed import Designed
 from leadsman.plan.memory import estimate_memory
+from leadsman.plan.settings.axes import SELECTED, Axes
+from leadsman.plan.settings.reads import PointReads
 from leadsman.plan.settings.settle import Settled
 from leadsman.plan.soundings import SEQ_LEN, epochs_of, memory_limit, memory_setting_of
 from leadsman.plan.sources import EPOCHS
@@ -18,10 +23,17 @@ NEAR = 0.95
 """Use of a limit from which it is said to hold the plan back."""
 
 
-def epochs_of_plan(found: Designed, recipe: Recipe) -> list[dict[str, Any]]:
-    """Passes over each token set, at its full size and over what is readable here."""
+def epochs_of_plan(
+    found: Designed, axes: Axes, belief: BeliefOfWays, recipe: Recipe
+) -> list[dict[str, Any]]:
+    """Passes over each token set, at its full size and over what is readable here.
+
+    Where a set is read more than once: how many fresh passes that is worth, and in words above four
+    passes.
+    """
     full, sets = found.tokens["full"], found.tokens["sets"]
-    rows = []
+    worth = _worth_of(axes, belief, full, recipe)
+    rows: list[dict[str, Any]] = []
     for name, epochs in epochs_of(recipe.mixture, recipe.tokens, full).items():
         share = recipe.mixture.weights[name]
         row = {
@@ -32,13 +44,30 @@ def epochs_of_plan(found: Designed, recipe: Recipe) -> list[dict[str, Any]]:
             "epochs": epochs,
             "readable_epochs": share * recipe.tokens / sets[name]["tokens"],
         }
+        if epochs > 1:
+            row["worth"], row["worth_low"], row["worth_high"] = middle, low, high = worth[name]
         if epochs > EPOCHS:
             row["warning"] = (
-                f"{epochs:.3g} passes over {name}: beyond about {EPOCHS:g}, text that comes again "
-                f"is worth less than the forecast knows; decision.max_epochs sets a limit"
+                f"{name} is read {epochs:.3g} times: worth {middle:.2g} times as much fresh text "
+                f"(80 %: {low:.2g} to {high:.2g}); decision.max_epochs sets a limit"
             )
         rows.append(row)
     return rows
+
+
+def _worth_of(
+    axes: Axes, belief: BeliefOfWays, full: Mapping[str, float], recipe: Recipe
+) -> dict[str, tuple[float, float, float]]:
+    """Fresh passes that the passes over each token set are worth: median and 80 % interval."""
+    worlds = belief.worth_of_passes(axes.points([recipe]))
+    low, middle, high = np.quantile(worlds[:, 0], [0.1, 0.5, 0.9], axis=0)
+    by_name = dict(
+        zip(PointReads(axes, full).names, zip(middle.tolist(), low.tolist(), high.tolist()))
+    )
+    return {
+        name: by_name[SELECTED if name.startswith(f"{SELECTED}@") else name]
+        for name in recipe.mixture.weights
+    }
 
 
 def constraints_of(

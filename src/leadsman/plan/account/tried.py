@@ -30,7 +30,7 @@ def settings_tried(
     """For each value tried: its effect on the result at the planned size and length.
 
     Effects are ratios less one (-0.02 is two per cent better), median and 80 % interval, against
-    the reference with all else as planned.
+    the reference with all else as planned; repeats of text are counted.
     """
     planned = axes.row(recipe)
     rows = []
@@ -40,7 +40,7 @@ def settings_tried(
         if planned[axis] not in [reference, *values]:
             values.append(planned[axis])
         points = pl.DataFrame([planned | {axis: value} for value in [reference, *values]])
-        logs = belief.effect(points)
+        logs = belief.effect(points) + belief.cost_of_repeats(points)
         for place, value in enumerate(values, start=1):
             low, middle, high = np.expm1(np.quantile(logs[:, place] - logs[:, 0], [0.1, 0.5, 0.9]))
             rows.append(

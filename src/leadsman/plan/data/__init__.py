@@ -7,7 +7,7 @@ mixtures   natural, uniform, selected, as shares of token sets
 """
 
 from leadsman.plan.data.choose import choose_documents, new_selector, selected_sets
-from leadsman.plan.data.mixtures import full_tokens, mixtures, shares_by_source
+from leadsman.plan.data.mixtures import full_tokens, mixtures, readable_tokens, shares_by_source
 from leadsman.plan.data.prepare import input_files, prepare
 from leadsman.plan.data.tokens import (
     HELD_OUT,
@@ -25,6 +25,7 @@ __all__ = [
     "mixtures",
     "new_selector",
     "prepare",
+    "readable_tokens",
     "selected_sets",
     "shares_by_source",
     "token_directories",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from leadsman.plan.project import Project
@@ -60,3 +60,10 @@ def full_tokens(
         elif name in scale:
             full[name] = each["tokens"] * scale[name]
     return full
+
+
+def readable_tokens(tokens: Mapping[str, Any], priced: Collection[str]) -> dict[str, float]:
+    """Tokens that can be read here of each token set but those of sources with a price."""
+    return {
+        name: float(tokens["sets"][name]["tokens"]) for name in tokens["full"] if name not in priced
+    }

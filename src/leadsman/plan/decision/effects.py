@@ -7,9 +7,12 @@ products, and products with log params and log tokens. ``z`` is zero at the medi
 where most runs hold a setting at one value and a few depart from it, these few alone tell its
 effect, and a misfit of the law cannot pass for one. Its product with scale is zero at the scale of
 the runs that depart, so what is measured at one size is carried to others as it is, with a spread
-that grows. Noise and ``lambda`` maximise the evidence (MacKay 1992; scikit-learn's BayesianRidge),
-so settings that a few runs hardly tell apart keep wide, small effects. A setting that never varies
-in the runs has no effect that could be known: it is held at the runs' value.
+that grows. The best learning rate and batch are known to move with the length of a run: their
+squares are of the distance from a best value that moves by a published power of the tokens, and the
+products with log tokens carry what the runs say otherwise. Noise and ``lambda`` maximise the
+evidence (MacKay 1992; scikit-learn's BayesianRidge), so settings that a few runs hardly tell apart
+keep wide, small effects. A setting that never varies in the runs has no effect that could be known:
+it is held at the runs' value.
 """
 
 from __future__ import annotations
@@ -21,9 +24,17 @@ import numpy as np
 import polars as pl
 from sklearn.linear_model import BayesianRidge
 
-from leadsman.plan.decision.space import Floats, Space
+from leadsman.plan.decision.space import Floats, Space, Worlds
 
 FLAT = 1e-9
+
+DRIFT = {"lr": -0.4, "batch_tokens": 0.57}
+"""Power of the tokens with which the best value of a setting moves, as published.
+
+Power Scheduler (2024, catalogue 192) finds tokens^-0.51 for the rate at a fixed batch. Step Law
+(2025, catalogue 161) finds tokens^0.571 for the batch and tokens^0.307 for the rate at that batch,
+so about tokens^-0.26 at a fixed one.
+"""
 
 
 class SettingsEffect:
@@ -45,6 +56,7 @@ class SettingsEffect:
         self.constant: dict[str, float] = {}
         self._numbers: list[str] = []
         self._names: dict[str, list[str]] = {}
+        self._drifting: set[str] = set()
 
     @property
     def varies(self) -> bool:
@@ -60,12 +72,24 @@ class SettingsEffect:
         self._place(runs)
         if not self.varies:
             return
-        ridge = BayesianRidge(fit_intercept=False, max_iter=100)
-        ridge.fit(self._features(runs), residual - residual.mean())
+        ridge = self._fitted(runs, residual)
+        squares = ridge.coef_[len(self._numbers) :]
+        self._drifting = {
+            name
+            for name, curvature in zip(self._numbers, squares, strict=False)
+            if name in DRIFT and curvature > 0
+        }
+        ridge = self._fitted(runs, residual) if self._drifting else ridge
         self._coefficients = ridge.coef_
         self.prior_sd = float(1 / np.sqrt(ridge.lambda_))
         root = np.linalg.cholesky(ridge.sigma_ + 1e-15 * np.eye(len(ridge.coef_)))
         self._draws = ridge.coef_ + rng.standard_normal((worlds, len(root))) @ root.T
+
+    def _fitted(self, runs: pl.DataFrame, residual: Floats) -> BayesianRidge:
+        self._features_mean = np.zeros(1)
+        self._features_mean = self._features(runs).mean(axis=0)
+        ridge = BayesianRidge(fit_intercept=False, max_iter=100)
+        return ridge.fit(self._features(runs), residual - residual.mean())
 
     def mean(self, points: pl.DataFrame) -> Floats:
         """Expected effect on the log result, shape (n,)."""
@@ -73,10 +97,10 @@ class SettingsEffect:
             return np.zeros(len(points))
         return np.asarray(self._features(points) @ self._coefficients)
 
-    def draws(self, points: pl.DataFrame, pick: slice) -> Floats:
+    def draws(self, points: pl.DataFrame, pick: Worlds) -> Floats:
         """Draws of the effect, shape (worlds, n)."""
         if not self.varies:
-            return np.zeros((len(range(*pick.indices(self._worlds))), len(points)))
+            return np.zeros((len(np.arange(self._worlds)[pick]), len(points)))
         return np.asarray(self._draws[pick] @ self._features(points).T)
 
     def _choose(self, runs: pl.DataFrame) -> None:
@@ -105,14 +129,18 @@ class SettingsEffect:
             departs = np.abs(scaled - self._centre[name]) > FLAT
             self._width[name] = float(np.sqrt(((scaled - self._centre[name])[departs] ** 2).mean()))
             self._at[name] = {key: float(each[departs].mean()) for key, each in logs.items()}
-        if self.varies:
-            self._features_mean: Floats | float = 0.0
-            self._features_mean = self._features(runs).mean(axis=0)
+        self._drifting.clear()
 
     def _scaled(self, name: str, points: pl.DataFrame) -> Floats:
         values = points[name].to_numpy().astype(np.float64)
         dimension = self._space.dimensions[name]
         return np.log(values) if dimension.scale == "log" else values
+
+    def _drift(self, name: str, log_tokens: Floats) -> Floats | float:
+        """How far the best value has moved from where it was measured, where there is a best."""
+        if name not in self._drifting:
+            return 0.0
+        return DRIFT[name] * (log_tokens - self._at[name]["tokens"]) / self._width[name]
 
     def _features(self, points: pl.DataFrame) -> Floats:
         linear = {
@@ -120,7 +148,10 @@ class SettingsEffect:
             for name in self._numbers
         }
         logs = {name: np.log(points[name].to_numpy().astype(float)) for name in self._scale_columns}
-        columns = [*linear.values(), *(each**2 for each in linear.values())]
+        columns = [*linear.values()]
+        for name, each in linear.items():
+            best = self._drift(name, logs["tokens"]) if "tokens" in logs else 0.0
+            columns.append((each - best) ** 2 - best**2)
         columns += [a * b for a, b in itertools.combinations(linear.values(), 2)]
         columns += [
             each * (log - self._at[name][key]) / self._scale_width[key]

@@ -148,23 +148,30 @@ def best_batch(
     *,
     noise: float | Floats,
     count: int,
+    worth: float = 0.0,
 ) -> list[int]:
     """Rows of the best few runs to make at once: each is valued given that those before are made.
 
     What a run will show is taken out of all draws (a normal update of their covariance), so two
-    runs that say the same are not both picked. Ends early where nothing is left to say.
+    runs that say the same are not both picked. Ends early where nothing is left to say, or where a
+    run saves less than its cost (``worth`` as for :func:`next_runs`) and the first did not: idle
+    workers cost nothing. Where the first does not pay, only several together may, and none is
+    held back.
     """
     logs = np.log(at_candidates) - np.log(at_candidates).mean(axis=0)
     means = at_alternatives.mean(axis=0)
     rest = at_alternatives - means
     spread = np.broadcast_to(np.asarray(noise, dtype=np.float64), (logs.shape[1],))
     chosen: list[int] = []
+    first_pays = False
     for _ in range(min(count, logs.shape[1])):
         values = _values(logs, rest, means, spread)
         values[chosen] = 0.0
         best = int(np.argmax(values / costs))
-        if values[best] <= NOTHING:
+        pays = not worth or worth * values[best] > costs[best]
+        if values[best] <= NOTHING or (first_pays and not pays):
             break
+        first_pays = first_pays or (not chosen and pays)
         chosen.append(best)
         seen = logs[:, best]
         variance = float((seen**2).mean())

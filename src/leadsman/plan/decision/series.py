@@ -13,7 +13,7 @@ from scipy.optimize import nnls
 
 from leadsman.errors import DesignError, LeadsmanError
 from leadsman.laws.base import FittedLaw, Law
-from leadsman.plan.decision.space import Floats
+from leadsman.plan.decision.space import Floats, Worlds
 from leadsman.plan.decision.surface import DrawSurface
 from leadsman.registry import method
 
@@ -68,7 +68,7 @@ class Series:
         self._own_sd = _smooth(features, np.log(np.maximum(sd, 1e-6)))
         self._mean = _smooth(features, mean - curves @ shares)
 
-    def log_draws(self, points: pl.DataFrame, pick: slice) -> Floats:
+    def log_draws(self, points: pl.DataFrame, pick: Worlds) -> Floats:
         """Log results, shape (worlds, n)."""
         features = _log_scale(points)
         own = self._law_draws(features, pick)
@@ -81,7 +81,7 @@ class Series:
         shifted = mean + self._shift(features)
         return np.asarray(shifted + deviation + self._common[pick, None] * rest)
 
-    def _law_draws(self, logs: Floats, pick: slice) -> Floats:
+    def _law_draws(self, logs: Floats, pick: Worlds) -> Floats:
         """Log of each world's own law and parameter draw, shape (worlds, n)."""
         law_of, draw_of = self._law_of[pick], self._draw_of[pick]
         values = np.empty((len(law_of), len(logs)))
@@ -92,8 +92,8 @@ class Series:
         return values
 
 
-def fit_laws(runs: pl.DataFrame, y: str, seed: int) -> list[FittedLaw]:
-    """Every law of scale these runs can carry; of data alone where no size is told.
+def fit_laws(runs: pl.DataFrame, y: str, seed: int, *, most: int = len(LAWS)) -> list[FittedLaw]:
+    """Laws of scale these runs can carry, ``most`` of them; of data alone where no size is told.
 
     Raises:
         DesignError: none; the first law's own reason.
@@ -101,6 +101,8 @@ def fit_laws(runs: pl.DataFrame, y: str, seed: int) -> list[FittedLaw]:
     fitted: list[FittedLaw] = []
     reason: LeadsmanError | None = None
     for name in LAWS if "params" in runs.columns else DATA_LAWS:
+        if len(fitted) == most:
+            break
         if (name == "data-constrained") != ("unique_tokens" in runs.columns):
             continue
         cls = method("law", name)

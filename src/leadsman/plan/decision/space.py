@@ -22,6 +22,9 @@ from leadsman.strict_yaml import Strict
 
 Floats = npt.NDArray[np.float64]
 
+Worlds = slice | npt.NDArray[np.int64]
+"""Some of the worlds of a belief, by place."""
+
 
 class Dimension(Strict):
     """A range (``low``, ``high``), a list (``choices``), or one value (``fixed``)."""
@@ -118,3 +121,13 @@ class Space:
         """The same space with some dimensions held at a value."""
         held = {name: Dimension(fixed=value) for name, value in values.items()}
         return Space({name: held.get(name, each) for name, each in self.dimensions.items()})
+
+
+def at_share(points: pl.DataFrame, share: float | pl.Series) -> pl.DataFrame:
+    """Points with a share of their tokens, so of their compute: laws may read either.
+
+    >>> at_share(pl.DataFrame({"tokens": [4.0], "flops": [8.0]}), 0.5).row(0)
+    (2.0, 4.0)
+    """
+    scaled = [name for name in ("tokens", "flops") if name in points.columns]
+    return points.with_columns(pl.col(name) * share for name in scaled)

@@ -72,6 +72,15 @@ class BeliefOfWays:
         """Draws of what settings beside scale do to the log result, shape (worlds, n)."""
         return self._each(points, lambda belief, part: belief.effect(part))
 
+    def cost_of_repeats(self, points: pl.DataFrame) -> Floats:
+        """Draws of what it does to the log result that text repeats, shape (worlds, n)."""
+        return self._each(points, lambda belief, part: belief.cost_of_repeats(part))
+
+    def worth_of_passes(self, points: pl.DataFrame) -> Floats:
+        """Draws of what passes over token sets are worth, (worlds, n, sets); points of one way."""
+        ((way, rows),) = self._split(points)
+        return way.belief.worth_of_passes(way.points(points[rows]))
+
     def forecast(self, points: pl.DataFrame, *, draws: int, seed: int) -> Forecast:
         """What single runs will give; see :meth:`BeliefOfRuns.forecast`."""
         laws: dict[str, None] = {}

@@ -3,6 +3,7 @@
 vary      what a project tries
 axes      where a recipe stands on each setting; recipes moved from the reference
 runs      the design of the runs that try them
+reads     what a point draws from each token set
 believe   joint draws over size, tokens, mixture and settings
 settle    the optimum over all that was tried, and which data to buy
 """

@@ -263,15 +263,6 @@ def _departures(
     return tuple(found)
 
 
-def at_share(points: pl.DataFrame, share: float | pl.Series) -> pl.DataFrame:
-    """Points with a share of their tokens, so of their compute: laws may read either.
-
-    >>> at_share(pl.DataFrame({"tokens": [4.0], "flops": [8.0]}), 0.5).row(0)
-    (2.0, 4.0)
-    """
-    return points.with_columns(pl.col("tokens") * share, pl.col("flops") * share)
-
-
 def base_name(mixture: str) -> str:
     """The mixture a name says was moved.
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import polars as pl
 
 from leadsman.errors import DesignError
 from leadsman.plan.decision import BeliefOfRuns, BeliefOfWays, Dimension, Space, Way
+from leadsman.plan.decision.repetition import Repetition
 from leadsman.plan.decision.ways import SIZE
 from leadsman.plan.settings.axes import Axes
+from leadsman.plan.settings.reads import PointReads
 from leadsman.plan.settings.settle import setting_dimensions
 from leadsman.runs import Recipe
 
@@ -19,7 +22,13 @@ APART = 101
 
 
 def belief_of_soundings(
-    table: pl.DataFrame, options: Sequence[Recipe], axes: Axes, *, y: str, seed: int
+    table: pl.DataFrame,
+    options: Sequence[Recipe],
+    axes: Axes,
+    tokens: Mapping[str, Any],
+    *,
+    y: str,
+    seed: int,
 ) -> BeliefOfWays:
     """Joint draws from soundings, out to the options.
 
@@ -29,6 +38,8 @@ def belief_of_soundings(
         table: finished soundings (:meth:`leadsman.plan.settings.axes.Axes.table`).
         options: what may be chosen in the end, at the reference settings.
         axes: with the departures that the table holds.
+        tokens: result of the tokenise stage: ``sets``, which the soundings read, and ``full``, the
+            full size of each, which the options do.
         y: column that is minimised.
         seed: of the draws.
 
@@ -48,16 +59,23 @@ def belief_of_soundings(
     for number, label in enumerate(sorted(set(known))):  # fresh starts first
         runs = table.filter(pl.Series([way == label for way in known]))
         groups = frozenset(runs["mixture"].to_list())
+        repetition = _repetition(axes, tokens, float(runs["params"][0]))
         if label:
             runs = runs.drop(SIZE)
         mine = points.filter(pl.Series([way == label for way in asked]))
-        own = _belief(runs, mine, axes, y=y, seed=seed + APART * number)
+        own = _belief(runs, mine, axes, repetition, y=y, seed=seed + APART * number)
         ways.append(Way(own, groups, label, one_size=bool(label)))
     return BeliefOfWays(ways, group="mixture")
 
 
 def _belief(
-    table: pl.DataFrame, points: pl.DataFrame, axes: Axes, *, y: str, seed: int
+    table: pl.DataFrame,
+    points: pl.DataFrame,
+    axes: Axes,
+    repetition: Repetition,
+    *,
+    y: str,
+    seed: int,
 ) -> BeliefOfRuns:
     scale = [name for name in ("params", "tokens") if name in table.columns]
     both = pl.concat([points.select(scale), table.select(scale)])
@@ -68,4 +86,13 @@ def _belief(
     asked = points if len(points) else table  # limits may have left none of these
     mixtures = tuple(dict.fromkeys(asked["mixture"].to_list()))
     space = Space(dimensions | {"mixture": Dimension(choices=mixtures)} | setting_dimensions(axes))
-    return BeliefOfRuns(table, space, y=y, group="mixture", worlds=WORLDS, seed=seed)
+    return BeliefOfRuns(
+        table, space, y=y, group="mixture", repetition=repetition, worlds=WORLDS, seed=seed
+    )
+
+
+def _repetition(axes: Axes, tokens: Mapping[str, Any], params: float) -> Repetition:
+    """What repeats are worth; ``params`` of a given model, whose points tell no size."""
+    readable = {name: float(each["tokens"]) for name, each in tokens["sets"].items()}
+    full = PointReads(axes, tokens.get("full", readable))
+    return Repetition(full, sounded=PointReads(axes, readable), params=params)

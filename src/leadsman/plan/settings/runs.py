@@ -3,8 +3,7 @@
 Each run has a twin on the ladder: the same mixture, shape, tokens and seed at the reference
 settings, so the two differ in one setting alone. The shape is the ladder's nearest to the first
 choice, and the length the longest of the ladder at which all departures together stay within their
-share of its compute. What is best for a learning rate or a batch moves with the length of a run: a
-branch about an eighth of the way down, which costs its decay alone, tells how.
+share of its compute.
 """
 
 from __future__ import annotations
@@ -13,12 +12,9 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from leadsman.plan.settings.axes import ADD, NUMBERS, Axes, Departure
+from leadsman.plan.settings.axes import ADD, Axes, Departure
 from leadsman.runs import Recipe
 from leadsman.train.ladder.job import trunk_tokens
-
-BRANCH = 1 / 8
-"""Length of the shorter run of a number, of that of the longer."""
 
 
 @dataclass(frozen=True)
@@ -26,19 +22,14 @@ class SettingRuns:
     """What will be tried.
 
     Attributes:
-        recipes: by departure, the longest first.
-        twin: the run of the ladder that the longest are compared with.
+        recipes: by departure.
+        twin: the run of the ladder that each is compared with.
         left_out: departures that the share of compute does not pay for.
     """
 
-    recipes: dict[Departure, tuple[Recipe, ...]]
+    recipes: dict[Departure, Recipe]
     twin: Recipe
     left_out: tuple[Departure, ...]
-
-    @property
-    def all(self) -> list[Recipe]:
-        """Every run."""
-        return [recipe for recipes in self.recipes.values() for recipe in recipes]
 
 
 def setting_runs(
@@ -57,15 +48,11 @@ def setting_runs(
     wanted = [each for each in axes.departures if _applies(each, axes, chosen)]
     wanted.sort(key=lambda each: each.axis.removeprefix(ADD) not in first)
     limit = share * compute_of(ladder)
-    for length in range(len(series), 0, -1):
-        found = _at_length(axes, series[:length], wanted)
-        if compute_of(found.all) <= limit:
-            return found
-    count = len(wanted)
-    while count > len(first) and compute_of(found.all) > limit:
-        count -= 1
-        found = _at_length(axes, series[:1], wanted[:count])
-    return replace(found, left_out=tuple(wanted[count:]))
+    paid = [each for each in series if len(wanted) * each.flops <= limit]
+    twin = paid[-1] if paid else series[0]
+    count = min(len(wanted), max(int(limit / twin.flops), len(first)))
+    recipes = {each: axes.moved(twin, {each.axis: each.value}) for each in wanted[:count]}
+    return SettingRuns(recipes, twin, tuple(wanted[count:]))
 
 
 def _nearest_series(ladder: Sequence[Recipe], chosen: Recipe) -> list[Recipe]:
@@ -76,17 +63,6 @@ def _nearest_series(ladder: Sequence[Recipe], chosen: Recipe) -> list[Recipe]:
         key=lambda each: (abs(math.log(each.shape.non_embedding_params / params)), each.tokens),
     )
     return [each for each in series if each.shape == series[0].shape]
-
-
-def _at_length(axes: Axes, series: Sequence[Recipe], wanted: Sequence[Departure]) -> SettingRuns:
-    """Departures at the longest length of a series, numbers at a shorter one too."""
-    twin = series[-1]
-    short = min(series, key=lambda each: abs(math.log(each.tokens / (BRANCH * twin.tokens))))
-    recipes = {}
-    for each in wanted:
-        twins = (twin, short) if each.axis in NUMBERS and short is not twin else (twin,)
-        recipes[each] = tuple(axes.moved(recipe, {each.axis: each.value}) for recipe in twins)
-    return SettingRuns(recipes, twin, ())
 
 
 def longest_departed(axes: Axes, done: Iterable[Recipe]) -> list[Recipe]:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -24,7 +25,8 @@ from leadsman.plan.decision import BeliefOfWays, Constraint, Dimension, Objectiv
 from leadsman.plan.decision.purchase import Offer, Purchase, choose_purchases
 from leadsman.plan.decision.space import Floats
 from leadsman.plan.project import Project
-from leadsman.plan.settings.axes import ADD, NAMES, NUMBERS, SELECTED, Axes, Row
+from leadsman.plan.settings.axes import ADD, NAMES, NUMBERS, Axes, Row
+from leadsman.plan.settings.reads import PointReads
 from leadsman.plan.soundings import serve_flops
 from leadsman.plan.sources import compute_left, money_for_data
 from leadsman.runs import Recipe
@@ -179,27 +181,13 @@ def limits_of(
     found = [Constraint("budget", flops, cost, "FLOPs")]
     if axes.additions:
         found.append(Constraint("the share moved to single sources", MOST_ADDED, _moved))
-    weights = axes.references[base].weights
-    for source in dict.fromkeys([*weights, *axes.additions]):
+    reads = PointReads(axes, full)
+    for source in dict.fromkeys([*axes.references[base].weights, *axes.additions]):
         limit = project.most_passes(source)
         if limit is not None and source in full:
-            found.append(_passes(source, weights.get(source, 0.0), full, limit))
+            use = partial(reads.passes, name=source)
+            found.append(Constraint(f"the quantity of {source!r}", limit, use, "epochs"))
     return found
-
-
-def _passes(source: str, weight: float, full: Mapping[str, float], most: float) -> Constraint:
-    """Passes over one source, those of a selection at its rate."""
-
-    def use(points: pl.DataFrame) -> Floats:
-        rest = 1 - _moved(points)
-        added = points[ADD + source].to_numpy() if ADD + source in points.columns else 0.0
-        size: Floats | float = full[source]
-        if source == SELECTED and "keep" in points.columns:
-            names = [f"{SELECTED}@{each}" for each in points["keep"].to_list()]
-            size = np.array([full.get(name, full[SELECTED]) for name in names])
-        return np.asarray(points["tokens"].to_numpy() * (rest * weight + added) / size)
-
-    return Constraint(f"the quantity of {source!r}", most, use, "epochs")
 
 
 def _moved(points: pl.DataFrame) -> Floats:
@@ -235,7 +223,7 @@ def certain_settings(
     """The settings of a point, put back where the runs do not say that they are better.
 
     Each is judged alone, with all others at the reference: numbers where they are planned to be
-    used, the others where they were tried.
+    used, the others where they were tried. What text that repeats costs is that of the plan.
 
     Args:
         axes: with the departures that were measured.
@@ -250,7 +238,8 @@ def certain_settings(
         if value != plain[name]:
             at = {**planned, **({} if name in NUMBERS else tried_at)}
             pair = pl.DataFrame([{**at, **plain, name: value}, {**at, **plain}])
-            effects = belief.effect(pair)
+            there = pl.DataFrame([{**planned, **plain, name: value}, {**planned, **plain}])
+            effects = belief.effect(pair) + belief.cost_of_repeats(there)
             if float((effects[:, 0] < effects[:, 1]).mean()) < certainty:
                 row[name] = plain[name]
     return {} if row == plain else row

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from leadsman.laws.table import column
 from leadsman.plan.decision.constraints import Constraint
+from leadsman.plan.decision.repetition import Repetition
 from leadsman.plan.decision.space import Dimension, Floats
 from leadsman.plan.memory import TrainingSetting, estimate_memory
 from leadsman.plan.table.spec import MemorySpec, TableSpec
@@ -41,11 +43,39 @@ def constraints_of(spec: TableSpec, *, flops: float | None = None) -> list[Const
         there = spec.unique_tokens
 
         def epochs(points: pl.DataFrame) -> Floats:
-            kept = points["keep"].to_numpy() if "keep" in points.columns else 1.0
-            return np.asarray(points["tokens"].to_numpy() / (there * kept))
+            return np.asarray(points["tokens"].to_numpy() / (there * _kept(points)))
 
         found.append(Constraint("max_epochs", spec.max_epochs, epochs, "epochs"))
     return found
+
+
+def repetition_of(spec: TableSpec, runs: pl.DataFrame) -> Repetition | None:
+    """What repeated text is worth, by the sources drawn or by ``unique_tokens``.
+
+    ``None`` where neither says how much text there is, or where the runs tell it themselves
+    (column ``unique_tokens``). Runs are taken to have read of the same text.
+    """
+    drawn = [name for name in spec.sources if f"mix.{name}" in spec.space]
+    there = spec.unique_tokens
+    if "unique_tokens" in runs.columns or not (drawn or there):
+        return None
+
+    def of_sources(points: pl.DataFrame) -> tuple[Floats, Floats]:
+        shares = np.column_stack([column(points, f"mix.{name}", positive=False) for name in drawn])
+        sizes = [spec.sources[name].tokens for name in drawn]
+        return shares, np.tile(sizes, (len(points), 1))
+
+    def of_all(points: pl.DataFrame) -> tuple[Floats, Floats]:
+        assert there is not None
+        sizes = there * _kept(points) * np.ones(len(points))
+        return np.ones((len(points), 1)), sizes[:, None]
+
+    return Repetition(of_sources if drawn else of_all)
+
+
+def _kept(points: pl.DataFrame) -> Floats | float:
+    """Share of the text that a selection keeps."""
+    return points["keep"].to_numpy() if "keep" in points.columns else 1.0
 
 
 def _memory(spec: MemorySpec, params: Dimension) -> Constraint:

@@ -19,7 +19,7 @@ from leadsman.plan.decision.next_runs import NextRuns, next_runs, worth_of_resul
 from leadsman.plan.decision.optimise import Decision, Objective, optimise
 from leadsman.plan.decision.pareto import ParetoPoint, pareto_front
 from leadsman.plan.decision.purchase import Purchase, choose_purchases
-from leadsman.plan.decision.space import Dimension, Space
+from leadsman.plan.decision.space import Dimension, Space, at_share
 from leadsman.plan.money import common_currency
 from leadsman.plan.sources import (
     EPOCHS,
@@ -30,7 +30,7 @@ from leadsman.plan.sources import (
     quantity_constraints,
     with_sources,
 )
-from leadsman.plan.table.limits import constraints_of, training_flops
+from leadsman.plan.table.limits import constraints_of, repetition_of, training_flops
 from leadsman.plan.table.spec import TableSpec
 
 NEXT_NET = 128
@@ -83,7 +83,13 @@ def plan_table(runs: pl.DataFrame, spec: TableSpec) -> TablePlan:
     runs, said = _readable(runs, spec, space)
     check_limits(spec, space)
     belief = BeliefOfRuns(
-        runs, space, y=spec.y, group=spec.group, worlds=spec.worlds, seed=spec.seed
+        runs,
+        space,
+        y=spec.y,
+        group=spec.group,
+        repetition=repetition_of(spec, runs),
+        worlds=spec.worlds,
+        seed=spec.seed,
     )
     space, notes = _held(space, belief, runs)
     objective = Objective(spec.objective, spec.quantile)
@@ -253,7 +259,7 @@ def _next_points(space: Space, runs: pl.DataFrame, spec: TableSpec) -> pl.DataFr
 def _worth(belief: BeliefOfRuns, decision: Decision) -> float:
     """FLOPs that a unit of the result is worth at the choice: a next run must save more."""
     point = pl.DataFrame([decision.point])
-    less = belief.draws(point.with_columns(pl.col("tokens") * (1 - LESS)))
+    less = belief.draws(at_share(point, 1 - LESS))
     return worth_of_result(less[:, 0], decision.draws, LESS * float(training_flops(point)[0]))
 
 
