@@ -88,7 +88,7 @@ def planned(where: Path, flops: float) -> Plan:
     runs = [done(recipe) for recipe in ladder()]
     first = conclude.first_choice(found, runs)
     tried = setting_runs(found.axes, ladder(), first, share=given.vary.share)
-    runs += [done(recipe) for recipe in tried.all]
+    runs += [done(recipe) for recipe in tried.recipes.values()]
     return Plan.from_dict(conclude.conclude(found, runs, Workspace(where))["plan"])
 
 
@@ -221,8 +221,10 @@ def test_rates_of_a_start_are_series_of_their_own_and_not_departures():
     assert found.axes.departed(low) == {}
     tried = setting_runs(found.axes, [*ladder(), low], low, share=1.0)
     assert {each.axis for each in tried.recipes} == {"batch_tokens", "add.web"}
-    assert all(recipe.lr == 0.002 and recipe.start for recipe in tried.all)
-    assert {found.axes.row(recipe)["mixture"] for recipe in tried.all} == {low.mixture.name}
+    assert all(recipe.lr == 0.002 and recipe.start for recipe in tried.recipes.values())
+    assert {found.axes.row(recipe)["mixture"] for recipe in tried.recipes.values()} == {
+        low.mixture.name
+    }
 
 
 @pytest.mark.parametrize(
