@@ -221,8 +221,9 @@ def test_rates_of_a_start_are_series_of_their_own_and_not_departures():
     assert found.axes.departed(low) == {}
     tried = setting_runs(found.axes, [*ladder(), low], low, share=1.0)
     assert {each.axis for each in tried.recipes} == {"batch_tokens", "add.web"}
-    assert all(recipe.lr == 0.002 and recipe.start for recipe in tried.recipes.values())
-    assert {found.axes.row(recipe)["mixture"] for recipe in tried.recipes.values()} == {low.mixture.name}
+    made = tried.recipes.values()
+    assert all(recipe.lr == 0.002 and recipe.start for recipe in made)
+    assert {found.axes.row(recipe)["mixture"] for recipe in made} == {low.mixture.name}
 
 
 @pytest.mark.parametrize(
