@@ -281,7 +281,7 @@ def test_the_pipeline_stores_plan_draws_and_next(tmp_path, monkeypatch):
         workers = 2
 
     monkeypatch.setattr(pipeline, "train_ladder", train)
-    monkeypatch.setattr(pipeline, "_data_stages", lambda *_: (TOKENS, MIXTURES))
+    monkeypatch.setattr(pipeline, "data_stages", lambda *_: (TOKENS, MIXTURES))
     monkeypatch.setattr(
         pipeline, "_places", lambda *_: {
             "sources": {}, "held_out": {}, "ledger": "", "work": ""

@@ -19,14 +19,15 @@ from leadsman.plan import data, tell
 from leadsman.plan.adaptive import sound_adaptively
 from leadsman.plan.check import check_project, size_notes
 from leadsman.plan.conclude import Y, conclude, first_choice
+from leadsman.plan.data.stages import data_stages, readable_here
 from leadsman.plan.designed import Designed
 from leadsman.plan.plan import Plan
 from leadsman.plan.project import Project
 from leadsman.plan.settings.runs import setting_runs
 from leadsman.plan.soundings import check_budget, looked_at, refusal, sounding_recipes
 from leadsman.plan.starts import Start
-from leadsman.plan.workspace import Workspace, fingerprint_of
-from leadsman.runs import ForecastScore, Mixture, Recipe, Run
+from leadsman.plan.workspace import Workspace
+from leadsman.runs import ForecastScore, Recipe, Run
 from leadsman.train.ladder import plan_trunks, train_ladder
 
 SETTING = "setting"
@@ -65,9 +66,9 @@ def make_plan(
     notes += size_notes(project, check_budget(project, allowed))
     for note in notes:
         workspace.watcher.note(f"Note: {note}")
-    tokens, mixtures = _data_stages(project, workspace, starts)
+    tokens, mixtures = data_stages(project, workspace, starts)
     if here:
-        tokens["full"] |= _readable(project, tokens, workspace)
+        tokens["full"] |= readable_here(project, tokens, workspace)
     known = _known_starts(project, starts, workspace, tokens)
     beside = [
         recipe
@@ -161,81 +162,6 @@ def _known_starts(
         each["left_out"] = refusal(project, start)
     tell.tell_starts(known, workspace.watcher)
     return known
-
-
-def _data_stages(
-    project: Project, workspace: Workspace, starts: Sequence[Start]
-) -> tuple[dict[str, Any], list[Mixture]]:
-    """From files to token sets and mixtures."""
-    files = data.input_files(project)
-    prepared = workspace.stage(
-        "prepare",
-        "Prepare: read, drop duplicates, drop what the target holds",
-        {
-            "files": files,
-            "sources": [source.model_dump() for source in project.sources],
-            "target": project.target.model_dump(),
-            "seed": project.seed,
-        },
-        lambda: data.prepare(project, workspace),
-        owns=["corpora"],
-    )
-    tell.tell_prepared(prepared, workspace.watcher)
-    selected = workspace.stage(
-        "select",
-        f"Select towards the target: {project.selection.method}",
-        [
-            prepared["corpus"],
-            prepared["reference"],
-            project.selection.model_dump(),
-            project.seed,
-            data.selected_sets(project),
-            sorted(each.name for each in project.priced),
-        ],
-        lambda: data.choose_documents(project, workspace),
-        owns=["corpora/free", *(f"corpora/{name}" for name in data.selected_sets(project))],
-    )
-    workspace.watcher.note(f"{selected['documents']:,} documents kept. {selected['note']}")
-    tokens = workspace.stage(
-        "tokenise",
-        "Tokenise",
-        [
-            prepared["corpus"],
-            {name: each["corpus"] for name, each in selected["sets"].items()},
-            prepared["held_out"],
-            project.tokenizer.model_dump(),
-            *(each.vocabulary for each in starts[:1]),
-        ],
-        lambda: data.tokenise(project, workspace, given=starts[0].tokenizer if starts else None),
-        owns=["tokens", "tokenizer.json"],
-    )
-    tell.tell_tokens(tokens, workspace.watcher)
-    mixtures = data.mixtures(project, prepared)
-    tokens |= {"full": data.full_tokens(prepared, selected, tokens)}
-    workspace.files.write_json(
-        "stages/mixtures.json",
-        {
-            "fingerprint": fingerprint_of([prepared, selected]),
-            "result": {
-                "by_source": {
-                    mixture.name: data.shares_by_source(mixture, selected) for mixture in mixtures
-                }
-            },
-        },
-    )
-    return tokens, mixtures
-
-
-def _readable(project: Project, tokens: dict[str, Any], workspace: Workspace) -> dict[str, float]:
-    """Sizes of the token sets that the planned run will read where it is made here."""
-    found = data.readable_tokens(tokens, [each.name for each in project.priced])
-    less = [name for name, there in found.items() if there < 0.99 * tokens["full"][name]]
-    if less:
-        workspace.watcher.note(
-            f"The run is made here, so it is planned on what can be read of {', '.join(less)}, not "
-            f"on the full declared size"
-        )
-    return found
 
 
 def _asked(project: Project) -> dict[str, Any]:
