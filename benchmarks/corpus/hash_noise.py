@@ -1,6 +1,6 @@
 """How far DSIR agrees with itself under another hash function: the ceiling of any comparison.
 
-    python benchmarks/corpus/hash_noise.py --inputs DIR --out benchmarks/corpus/results
+    python -m benchmarks.corpus.hash_noise --inputs DIR --out benchmarks/corpus/results
 
 Millions of different bigrams share 10,000 buckets, so which rare n-grams are counted together is
 an accident of the hash. The package is copied to a temporary directory, two constants of its hash
@@ -19,10 +19,9 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from benchmarks.machine import machine
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
 import leadsman
-from machine import machine
 
 REPLACED = {"0x9E3779B97F4A7C15": "0xD1B54A32D192ED03", "0x100000001B3": "0x100000001B5"}
 JOB = """

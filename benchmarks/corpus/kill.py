@@ -1,6 +1,6 @@
 """Kill a job twenty times; what it leaves in the end must be what an undisturbed one leaves.
 
-    python benchmarks/corpus/kill.py large.jsonl --megabytes 1000 --out benchmarks/corpus/results
+    python -m benchmarks.corpus.kill large.jsonl --megabytes 1000 --out benchmarks/corpus/results
 
 The job is ``leadsman dedup`` from JSON lines. It is started, killed with SIGKILL after a random
 time (uniform up to half of what the undisturbed run took, seeded), and started again, until it has
@@ -23,8 +23,7 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from machine import machine
+from benchmarks.machine import machine
 
 KILLS = 20
 

@@ -1,6 +1,6 @@
 """What the comparison needs beside the text: a target, evaluation items, planted near copies.
 
-    python benchmarks/corpus/make_inputs.py text.jsonl --corpora DIR --out INPUTS
+    python -m benchmarks.corpus.make_inputs text.jsonl --corpora DIR --out INPUTS
 
 DIR holds ``peps``, ``rust_rfcs`` and ``books`` as Parquet with a ``text`` column. Written are
 

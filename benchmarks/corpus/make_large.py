@@ -1,6 +1,6 @@
 """A larger corpus for scaling and fault runs: the text over and over, each time edited.
 
-    python benchmarks/corpus/make_large.py text.jsonl --gigabytes 3 --out large.jsonl
+    python -m benchmarks.corpus.make_large text.jsonl --gigabytes 3 --out large.jsonl
 
 In round r, 30 % of the words of every document (drawn anew, seeded) are replaced by words drawn
 from the text's own, so a round has about the n-gram statistics of the first, and no document of a

@@ -4,7 +4,7 @@
         linux-doc-6.1 python3.11-doc postgresql-doc-15 manpages manpages-dev manpages-de \
         manpages-fr manpages-es manpages-pl manpages-ja
     for f in *.deb; do dpkg -x $f DOCS; done
-    python benchmarks/corpus/make_text.py DOCS --out text.jsonl --megabytes 200
+    python -m benchmarks.corpus.make_text DOCS --out text.jsonl --megabytes 200
 
 HTML loses its tags, compressed files are opened, documents are cut at paragraph ends, mostly at
 3 to 12 kB. Files are taken in the order of a hash of their path, so that

@@ -1,9 +1,9 @@
 """Our side of the comparison; one process a job, as for the peers.
 
-python benchmarks/corpus/ours.py dsir RAW.jsonl TARGET.jsonl WORK DOCUMENTS
-python benchmarks/corpus/ours.py dedup RAW.jsonl WORK
-python benchmarks/corpus/ours.py decontaminate RAW.jsonl ITEMS.jsonl WORK
-python benchmarks/corpus/ours.py recall PLANTED.jsonl WORK BANDS ROWS
+python -m benchmarks.corpus.ours dsir RAW.jsonl TARGET.jsonl WORK DOCUMENTS
+python -m benchmarks.corpus.ours dedup RAW.jsonl WORK
+python -m benchmarks.corpus.ours decontaminate RAW.jsonl ITEMS.jsonl WORK
+python -m benchmarks.corpus.ours recall PLANTED.jsonl WORK BANDS ROWS
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Us and the peers on the same input, one process a job: seconds, CPU seconds, memory, agreement.
 
-    python benchmarks/corpus/run.py PART... --inputs DIR --out benchmarks/corpus/results \
+    python -m benchmarks.corpus.run PART... --inputs DIR --out benchmarks/corpus/results \
         --dsir PYTHON --sketch PYTHON --datatrove PYTHON
 
 DIR is made by ``make_text.py`` and ``make_inputs.py``. The parts can be run one by one; each adds
@@ -25,9 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from machine import machine
+from benchmarks.machine import machine
 
 HERE = Path(__file__).parent
 TURNS = 3

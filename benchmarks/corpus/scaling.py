@@ -1,7 +1,7 @@
 """Time and memory against size: near-duplicates and DSIR, from JSON lines to the written corpus.
 
-    python benchmarks/corpus/make_large.py text.jsonl --gigabytes 3 --out large.jsonl
-    python benchmarks/corpus/scaling.py large.jsonl --target target.jsonl \
+    python -m benchmarks.corpus.make_large text.jsonl --gigabytes 3 --out large.jsonl
+    python -m benchmarks.corpus.scaling large.jsonl --target target.jsonl \
         --gigabytes 0.2 1 3 --out benchmarks/corpus/results
 
 One process a size, kernels compiled before. ``cpu_seconds`` is the fair measure on a machine that
@@ -20,10 +20,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from kill import head
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from machine import machine
+from benchmarks.corpus.kill import head
+from benchmarks.machine import machine
 
 JOB = """
 import json, resource, sys, time

@@ -1,6 +1,6 @@
 """Runs the whole back-test and writes the bundled history, the error model and the report.
 
-    python benchmarks/laws/backtest.py --datasets DIR [--workers 2] [--keep DIR] [--out DIR]
+    python -m benchmarks.laws.backtest --datasets DIR [--workers 2] [--keep DIR] [--out DIR]
 
 ``--keep`` stores each measured case (the slow part); run again, it goes on where it stopped.
 Writes ``src/leadsman/laws/calibration/{history.parquet,error_model.json}`` and, into ``--out``,

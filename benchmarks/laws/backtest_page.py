@@ -1,6 +1,6 @@
 """Writes the measured parts of docs/backtests.md from the committed results.
 
-    python benchmarks/laws/backtest_page.py [--check]
+    python -m benchmarks.laws.backtest_page [--check]
 
 Parts stand between ``<!-- begin NAME -->`` and ``<!-- end NAME -->``; everything else is prose.
 ``--check`` changes nothing and fails where the page differs from the results.

@@ -1,6 +1,6 @@
 """Whether checkpoints beside finished runs make forecasts of a real ladder better.
 
-    python benchmarks/laws/checkpoints.py --datasets DIR [--losses 4] [--out FILE]
+    python -m benchmarks.laws.checkpoints --datasets DIR [--losses 4] [--out FILE]
 
 OLMo's ladder (``olmo_ladder``: 30 runs of five sizes under a cosine schedule, each with its
 evaluation losses along the way). Runs up to a tenth of the top compute, with their checkpoints, are
@@ -12,18 +12,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
+from benchmarks.machine import machine
 
 from leadsman.laws.backtest.cases import TENTH
 from leadsman.laws.forecasting import combine, gather_series, weigh
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from machine import machine
 
 PARAMS = {"190M": 190e6, "370M": 370e6, "760M": 760e6, "1B": 1.28e9, "3B": 3.2e9}
 """Nominal sizes; what matters is that a size is one number."""

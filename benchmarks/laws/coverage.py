@@ -6,7 +6,7 @@ is made, so a law measured on 60 is brought to 200 by the other 140. ``results/c
 written every 20 replicates: stop it at any time and start it again, or run several with different
 ``--only`` side by side. ``published.py`` renders it.
 
-    python benchmarks/laws/coverage.py [--replicates 200] [--only chinchilla,kaplan] [--again]
+    python -m benchmarks.laws.coverage [--replicates 200] [--only chinchilla,kaplan] [--again]
 """
 
 from __future__ import annotations

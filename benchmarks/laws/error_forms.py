@@ -1,6 +1,6 @@
 """Other forms of the error model, tried on the bundled history half by half.
 
-    python benchmarks/laws/error_forms.py [--out FILE]
+    python -m benchmarks.laws.error_forms [--out FILE]
 
 A form is kept only if it does better within each half of the sources (``halves`` in
 ``backtest.py``), one source left out at a time: mean log score by data set, and the Winkler score
@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +28,8 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from backtest import halves
+from benchmarks.laws.backtest import halves
+from benchmarks.machine import machine
 from scipy.optimize import minimize
 from scipy.stats import t as student
 
@@ -46,9 +46,6 @@ from leadsman.laws.calibration.learn import (
     _student_through,
     own_by_table,
 )
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from machine import machine
 
 Constants = dict[str, float]
 EXTRA = {"residual": (-0.5, 0.5), "power": (0.5, 0.5)}

@@ -1,6 +1,6 @@
 """Speed of a Chinchilla fit: 4,500 starts and 400 bootstrap refits, against NumPy.
 
-    python benchmarks/laws/fit_speed.py
+    python -m benchmarks.laws.fit_speed
 
 The reference is what a careful user writes: scipy's L-BFGS-B over log E, log A, log B, alpha, beta
 with analytic gradients in NumPy, one start after the other. It runs a sample of the starts and of

@@ -1,6 +1,6 @@
 """Coverage of forecasts where the truth is known: Chinchilla's law, noise of several sizes.
 
-    python benchmarks/laws/planted_coverage.py [--replicates 20] [--out FILE]
+    python -m benchmarks.laws.planted_coverage [--replicates 20] [--out FILE]
 
 16 runs on a grid (10M to 300M parameters, 5 to 320 tokens per parameter) are forecast to points at
 6 to 40 times their largest compute. Intervals made for real tables, which no law fits exactly,

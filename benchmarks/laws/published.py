@@ -3,8 +3,8 @@
 Reads the tables under ``LEADSMAN_DATASETS`` (or ``--datasets``), writes ``published.json`` beside
 this script and the table ``docs/claims-laws.md``. About three minutes on one core.
 
-    python benchmarks/laws/published.py --datasets DIR [--only gadre,regmix,...]
-    python benchmarks/laws/published.py --datasets DIR --only ""      # renew the page alone
+    python -m benchmarks.laws.published --datasets DIR [--only gadre,regmix,...]
+    python -m benchmarks.laws.published --datasets DIR --only ""      # renew the page alone
 """
 
 from __future__ import annotations

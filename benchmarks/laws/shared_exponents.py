@@ -1,6 +1,6 @@
 """Whether fits with exponents shared by groups make forecasts of real tables better.
 
-    python benchmarks/laws/shared_exponents.py --datasets DIR [--keep DIR] [--out FILE]
+    python -m benchmarks.laws.shared_exponents --datasets DIR [--keep DIR] [--out FILE]
 
 Every table of the back-test with several groups, and four more made by joining cases of one data
 set: the same losses on several corpora (gadre), tasks on one ladder (olmo_ladder), training
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,15 +19,13 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from benchmarks.machine import machine
 
 from leadsman.laws.backtest import Case, load_cases
 from leadsman.laws.backtest.measure import Measured, measure_all
 from leadsman.laws.base import Floats
 from leadsman.laws.competition import Block
 from leadsman.laws.forecasting import Series, combine, weigh
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from machine import machine
 
 BY: dict[str, Callable[[str], tuple[str, str]]] = {
     # Name of a case -> group, and the case it becomes a group of.

@@ -1,6 +1,6 @@
 """Coverage where the truth is known and is none of our laws.
 
-    python benchmarks/laws/strange_worlds.py [--replicates 20] [--only NAME,...] [--again]
+    python -m benchmarks.laws.strange_worlds [--replicates 20] [--only NAME,...] [--again]
 
 Every world is a rule of another kind than the laws that compete: terms that cross, wobbles, bumps,
 plateaus, schedules cut short, hyperparameters that stop fitting, noise that depends on size, the

@@ -1,6 +1,6 @@
 """Seconds of a full plan over 10,000 joint draws and a six-dimensional space.
 
-    python benchmarks/plan/full_plan.py > benchmarks/plan/results/full_plan.json
+    python -m benchmarks.plan.full_plan > benchmarks/plan/results/full_plan.json
 
 120 made runs vary size, data, learning rate, batch, selection rate and the share of one of two
 sources; the plan learns the belief (laws, competition, calibration, settings), optimises under a
@@ -14,13 +14,9 @@ import json
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from machine import machine
+from benchmarks.machine import machine
 
 RUNS, SEED, REPEATS = 120, 0, 3
 COMPUTE = 1e21
@@ -96,7 +92,7 @@ def best_truth() -> float:
 
 def main() -> None:
     """Repeat in fresh processes; print JSON."""
-    command = [sys.executable, __file__, "--once"]
+    command = [sys.executable, "-m", "benchmarks.plan.full_plan", "--once"]
     found = [
         json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
         for _ in range(REPEATS + 1)

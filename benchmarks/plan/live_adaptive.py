@@ -1,6 +1,6 @@
 """Adaptive soundings against fixed grids, live: small models trained on this machine's text.
 
-    python benchmarks/plan/live_adaptive.py WORK SEED... [--real] > results/live_adaptive.json
+    python -m benchmarks.plan.live_adaptive WORK SEED... [--real] > results/live_adaptive.json
     ... live_adaptive.py WORK DEMO...      # directories of finished demos (``make demo``)
 
 For each seed (of the text drawn, the weights and the plan) a project with five sources is made. Its
@@ -32,8 +32,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
+from benchmarks.machine import machine
 
 from leadsman.corpus.harvest import harvest_source
 from leadsman.engine import LocalEngine
@@ -47,7 +46,6 @@ from leadsman.plan.soundings import sounding_recipes
 from leadsman.plan.workspace import Silent, Workspace
 from leadsman.runs import Recipe, Run
 from leadsman.train.ladder import plan_trunks, train_ladder
-from machine import machine
 
 SOURCES = {
     "stdlib-code": 5_000_000,

@@ -1,6 +1,6 @@
 """Estimated against measured peak memory of real training steps.
 
-    python benchmarks/plan/memory.py > benchmarks/plan/results/memory.json
+    python -m benchmarks.plan.memory > benchmarks/plan/results/memory.json
 
 Each configuration runs in a process of its own: a Hugging Face Llama (with a peft adapter where
 asked), three steps in the manner of the Trainer (the loss alone is kept, gradients are set to
@@ -21,12 +21,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+from benchmarks.machine import machine
 
 from leadsman.plan.memory import TrainingSetting, estimate_memory
 from leadsman.plan.memory.activations import kept_bytes
 from leadsman.runs import ModelShape
-from machine import machine
 
 STEPS = 3
 EXACT = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
@@ -218,7 +217,7 @@ def child(name: str) -> None:
 
 def measure(name: str, env: dict[str, str]) -> dict[str, int]:
     """One configuration in a process of its own."""
-    command = [sys.executable, __file__, "--child", name]
+    command = [sys.executable, "-m", "benchmarks.plan.memory", "--child", name]
     answer = subprocess.run(
         command, env=os.environ | env, capture_output=True, text=True, check=False
     )

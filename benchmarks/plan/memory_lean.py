@@ -1,6 +1,6 @@
 """What giving freed memory back costs and brings: peak and processor time of training steps.
 
-    python benchmarks/plan/memory_lean.py > benchmarks/plan/results/memory_lean.json
+    python -m benchmarks.plan.memory_lean > benchmarks/plan/results/memory_lean.json
 
 Some configurations of memory.py, each in a process of its own: with glibc's defaults, and with
 :func:`leadsman.train.allocator.return_freed_memory` called before the model is built, as ``leadsman
@@ -16,19 +16,17 @@ import subprocess
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-import memory
+from benchmarks.machine import machine
+from benchmarks.plan import memory
 
 from leadsman.plan.memory import TrainingSetting, estimate_memory
 from leadsman.runs import ModelShape
 from leadsman.train.allocator import return_freed_memory
-from machine import machine
 
 NAMES = ("full, seq 512", "lora 16 on all", "bf16 mixed", "checkpointing, seq 1024")
 SIZES = (0, 1 << 16, 1 << 20)
 STEPS = 5
+CHILD = (sys.executable, "-m", "benchmarks.plan.memory_lean", "--child")
 
 
 def seconds() -> float:
@@ -63,7 +61,7 @@ def main() -> None:
     for name in NAMES:
         estimate = estimate_memory(memory.configurations()[name]).total
         for large in SIZES:
-            command = [sys.executable, __file__, "--child", name, str(large)]
+            command = [*CHILD, name, str(large)]
             answer = subprocess.run(command, capture_output=True, text=True, check=True)
             found = json.loads(answer.stdout.splitlines()[-1])
             row = {"name": name, "large_bytes": large or None, "estimate": estimate} | found

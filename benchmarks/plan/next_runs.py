@@ -1,6 +1,6 @@
 """Soundings chosen one after another against a fixed grid, replayed on public tables.
 
-    LEADSMAN_DATASETS=... python benchmarks/plan/next_runs.py > next_runs.json
+    LEADSMAN_DATASETS=... python -m benchmarks.plan.next_runs > next_runs.json
     ... next_runs.py gadre/openlm olmo/pile     # cases whose name begins so
 
 The pool is every run of a table below a tenth of the largest option's compute; options are the runs
@@ -20,22 +20,17 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-sys.path.insert(0, str(Path(__file__).parent))
-
-from replay import ROOT, SEEN, WORLDS
+from benchmarks.machine import machine
+from benchmarks.plan.replay import ROOT, SEEN, WORLDS
 
 from leadsman.errors import LeadsmanError
 from leadsman.laws.backtest.tables import load_cases
 from leadsman.plan.decision import BeliefOfRuns, Dimension, Space
 from leadsman.plan.decision.next_runs import best_batch, next_runs, worth_of_result
-from machine import machine
 
 FIRST = 6
 ROUNDS = 10

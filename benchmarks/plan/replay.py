@@ -1,6 +1,6 @@
 """Replay of decisions on public tables of real runs: what each rule's choice loses.
 
-    LEADSMAN_DATASETS=... python benchmarks/plan/replay.py > benchmarks/plan/results/replay.json
+    LEADSMAN_DATASETS=... python -m benchmarks.plan.replay > benchmarks/plan/results/replay.json
     ... replay.py --case gadre_overtraining openlm    # one case, as JSON lines
     ... replay.py --from FILE                         # assemble such lines
 
@@ -24,8 +24,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
+from benchmarks.machine import machine
 
 from leadsman.errors import LeadsmanError
 from leadsman.laws.backtest.tables import load_cases
@@ -34,7 +33,6 @@ from leadsman.plan.decision import BeliefOfRuns, Dimension, Space
 from leadsman.plan.decision.early import EarlyBelief
 from leadsman.plan.decision.mixtures import MixtureBelief
 from leadsman.plan.decision.quality import QualityBelief
-from machine import machine
 
 ROOT = Path(os.environ.get("LEADSMAN_DATASETS", "."))
 SERVED = (0.0, 1e11, 1e12)

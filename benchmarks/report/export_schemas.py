@@ -1,7 +1,7 @@
 """Which fields axolotl and litgpt document, read from the tools themselves.
 
-    PEERS/peers-axolotl/bin/python benchmarks/report/export_schemas.py axolotl >> ...
-    python benchmarks/report/export_schemas.py merge DIR    # writes tests/plan/export_schemas.json
+    PEERS/peers-axolotl/bin/python -m benchmarks.report.export_schemas axolotl >> ...
+    python -m benchmarks.report.export_schemas merge DIR    # writes tests/plan/export_schemas.json
 
 Run once for each tool with the Python of a virtual environment that has it; the fields that the
 exports use are kept, with the tool's version, so that the tests need no tool.

@@ -1,6 +1,6 @@
 """Our n-gram classifier and fastText on the same documents: accuracy, and seconds of one core.
 
-    python benchmarks/select/classifier.py --corpora DIR --fasttext PYTHON \
+    python -m benchmarks.select.classifier --corpora DIR --fasttext PYTHON \
         --out benchmarks/select/results
 
 PYTHON is the interpreter of an environment with fasttext-numpy2-wheel (the other fastText
@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -23,13 +22,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
+from benchmarks.machine import machine
 from sklearn.metrics import roc_auc_score
 
 from leadsman.corpus import write_corpus
 from leadsman.select.methods.ngram_classifier import NgramClassifier
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from machine import machine
 
 QUESTIONS = {
     "peps": ["rust_rfcs"],

@@ -1,6 +1,6 @@
 """What deduplication of paragraphs, lines and meaning takes from real text, and how fast.
 
-    python benchmarks/select/dedup.py --corpora DIR --out benchmarks/select/results
+    python -m benchmarks.select.dedup --corpora DIR --out benchmarks/select/results
 
 DIR holds one Parquet file (text, source) a corpus. Prints, for a person to judge, the removals
 that are most open to doubt.
@@ -10,20 +10,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
+from benchmarks.machine import machine
 
 from leadsman.corpus import Corpus, RemovalReport, write_corpus
 from leadsman.corpus.dedup.paragraphs import ParagraphReport, deduplicate_paragraphs
 from leadsman.corpus.dedup.semantic import SemanticReport, deduplicate_semantic
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from machine import machine
 
 
 def told(report: RemovalReport, seconds: float) -> dict[str, Any]:

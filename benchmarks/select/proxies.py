@@ -1,6 +1,6 @@
 """Whether the n-gram proxy orders methods as the neural one does: two sweeps of one case compared.
 
-    python benchmarks/select/proxies.py NGRAM.json NEURAL.json --out benchmarks/select/results
+    python -m benchmarks.select.proxies NGRAM.json NEURAL.json --out benchmarks/select/results
 
 Both files are written by ``sweep.py`` with the same pool, needle, methods, amounts and seeds. For
 each amount: the bits per byte of each method under both proxies, the rank correlation over methods

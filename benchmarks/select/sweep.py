@@ -1,6 +1,6 @@
 """What selections of real text are worth: `leadsman select --sweep` with a hidden and no needle.
 
-    python benchmarks/select/sweep.py --corpora DIR --out benchmarks/select/results \
+    python -m benchmarks.select.sweep --corpora DIR --out benchmarks/select/results \
         [--cases hidden absent] [--proxy ngram|neural] [--pool-bytes N] [--equal-bytes N] \
         [--own-size-only] [--name NAME] [--work DIR]
 
@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -25,12 +24,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
+from benchmarks.machine import machine
 
 from leadsman.corpus import Corpus, write_corpus
 from leadsman.select.sweep import SweepDesign, SweepReport, sweep
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from machine import machine
 
 METHODS = ("dsir", "dsir:length_normalised=true", "ngram-perplexity", "ngram-classifier")
 AMOUNTS = (0.01, 0.03, 0.1, 0.3, 1.0)

@@ -177,7 +177,7 @@ def test_the_text_may_be_named(tmp_path, leadsman):
     path.write_text(json.dumps({"messages": [{"content": "Hi."}, {"content": "Yes?"}]}) + "\n")
     code, _, err = leadsman("corpus", "convert", path, "-o", tmp_path / "out")
     assert code == 2
-    assert "line 1: no 'text', only messages (text_field names another)" in err
+    assert "line 1: no 'text', only messages (`corpus convert --text-field` reads another)" in err
     leadsman(
         "corpus", "convert", path, "-o", tmp_path / "out", "--text-field", "messages.content",
         "--max-document", "1k",

@@ -123,7 +123,7 @@ def test_one_ratio_cannot_separate_size_from_data():
 
 
 def test_too_few_runs_says_how_many_more():
-    with pytest.raises(DesignError, match="add at least 2 runs"):
+    with pytest.raises(DesignError, match="add at least 2 more"):
         Chinchilla().fit(published_runs(n=3, outliers=0))
 
 
