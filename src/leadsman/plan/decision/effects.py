@@ -9,10 +9,10 @@ effect, and a misfit of the law cannot pass for one. Its product with scale is z
 the runs that depart, so what is measured at one size is carried to others as it is, with a spread
 that grows. The best learning rate and batch are known to move with the length of a run: their
 squares are of the distance from a best value that moves by a published power of the tokens, and the
-products with log tokens carry what the runs say otherwise. Noise and ``lambda`` maximise the
-evidence (MacKay 1992; scikit-learn's BayesianRidge), so settings that a few runs hardly tell apart
-keep wide, small effects. A setting that never varies in the runs has no effect that could be known:
-it is held at the runs' value.
+products with log tokens carry what the runs say otherwise. The effect of a share of the text moves
+little. Noise and ``lambda`` maximise the evidence (MacKay 1992; scikit-learn's BayesianRidge), so
+settings that a few runs hardly tell apart keep wide, small effects. A setting that never varies in
+the runs has no effect that could be known: it is held at the runs' value.
 """
 
 from __future__ import annotations
@@ -34,6 +34,14 @@ DRIFT = {"lr": -0.4, "batch_tokens": 0.57}
 Power Scheduler (2024, catalogue 192) finds tokens^-0.51 for the rate at a fixed batch. Step Law
 (2025, catalogue 161) finds tokens^0.571 for the batch and tokens^0.307 for the rate at that batch,
 so about tokens^-0.26 at a fixed one.
+"""
+
+SHARES = ("add.", "mix.")
+"""What columns of shares of the text begin with."""
+SHARE_DRIFT = 0.1
+"""Spread of the change of a share's effect for an e-fold of scale, of that of the effect itself.
+
+Published runs have 0.04 to 0.08 (benchmarks/plan/share_drift.py).
 """
 
 
@@ -122,7 +130,9 @@ class SettingsEffect:
         self._centre, self._width, self._at = {}, {}, {}
         self._scale_columns = [name for name in ("params", "tokens") if name in runs.columns]
         logs = {name: np.log(runs[name].to_numpy().astype(float)) for name in self._scale_columns}
-        self._scale_width = {name: float(each.std()) or 1.0 for name, each in logs.items()}
+        self._scale_width: dict[str, float] = {
+            name: float(each.std()) or 1.0 for name, each in logs.items()
+        }
         for name in self._numbers:
             scaled = self._scaled(name, runs)
             self._centre[name] = float(np.median(scaled))
@@ -142,6 +152,10 @@ class SettingsEffect:
             return 0.0
         return DRIFT[name] * (log_tokens - self._at[name]["tokens"]) / self._width[name]
 
+    def _reach(self, name: str, key: str) -> float:
+        """How fast what is measured at one scale stops to hold at others."""
+        return SHARE_DRIFT if name.startswith(SHARES) else 1 / self._scale_width[key]
+
     def _features(self, points: pl.DataFrame) -> Floats:
         linear = {
             name: (self._scaled(name, points) - self._centre[name]) / self._width[name]
@@ -154,7 +168,7 @@ class SettingsEffect:
             columns.append((each - best) ** 2 - best**2)
         columns += [a * b for a, b in itertools.combinations(linear.values(), 2)]
         columns += [
-            each * (log - self._at[name][key]) / self._scale_width[key]
+            each * (log - self._at[name][key]) * self._reach(name, key)
             for name, each in linear.items()
             for key, log in logs.items()
         ]

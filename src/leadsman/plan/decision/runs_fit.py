@@ -93,7 +93,7 @@ class RunsFit:
     """Laws and effects fitted on a table of runs.
 
     Attributes:
-        adjusted: the runs with the effect of settings taken out of ``y``.
+        adjusted: the runs without their settings, the effect of which is taken out of ``y``.
         effect: of settings on the log result.
         law, warnings: of the forecast behind it.
         noise: standard deviation of the log of a single run.
@@ -120,17 +120,16 @@ class RunsFit:
         self._group, self._worlds = group, worlds
         rng = np.random.default_rng([seed, 7])
         found = adjust(runs, read, space, y=y, group=group, worlds=worlds, rng=rng)
-        self.effect, self.adjusted = found.effect, found.runs
+        settings = [name for name in space.dimensions if name not in (*SCALE, group)]
+        self.effect, self.adjusted = found.effect, found.runs.drop(settings, strict=False)
         self.noise = float(np.sqrt(found.misfit / found.freedom) + LEAST_NOISE)
         shared = rng.standard_normal(worlds)
         names = [None] if group is None else list(dict.fromkeys(runs[group].to_list()))
         wanted = _choices(space, group)
         kept = [name for name in names if wanted is None or name in wanted]
         anchors = _anchors(self.adjusted, space, seed)
-        settings = [name for name in space.dimensions if name not in (*SCALE, group)]
-        scaled = self.adjusted.drop(settings, strict=False)
         parts, self.law, self.warnings = _forecast(
-            scaled, anchors, kept, y=y, group=group, seed=seed
+            self.adjusted, anchors, kept, y=y, group=group, seed=seed
         )
         self._series = {
             name: Series(
