@@ -290,3 +290,22 @@ def test_whole_runs_are_thinned_where_rows_are_checkpoints():
     assert kept["run"].n_unique() == 200
     assert (kept.group_by("run").len()["len"] == 10).all()
     assert "200 of 400 runs (run)" in said[0]
+
+
+def test_a_group_of_too_few_runs_is_left_out_and_named_while_others_are_forecast(call, tmp_path):
+    few = pl.DataFrame({"params": [1e7, 2e7], "tokens": [1e8, 1e8], "loss": [4.0, 3.9]})
+    parts = {"web": runs(0), "code": runs(1), "notes": few}
+    table = pl.concat(part.with_columns(corpus=pl.lit(name)) for name, part in parts.items())
+    points = pl.concat(POINT.with_columns(corpus=pl.lit(name)) for name in ("web", "notes", "code"))
+    result = call(table, "--group", "corpus", points=points)
+    assert result.exit_code == 0
+    found = pl.read_csv(tmp_path / "out.csv")
+    assert found["mean"].is_null().to_list() == [False, True, False]
+    assert found["q50"].is_null().to_list() == [False, True, False]
+    assert found["q50"][0] == pytest.approx(1.75 + 410 / 1e9**0.34 + 480 / 1e11**0.29, rel=0.02)
+    assert "no forecast: corpus = 'notes':" in found["warnings"][1]
+    assert "no forecast: corpus = 'notes':" in result.output
+    alone = call(table, "--group", "corpus", points=points[1:2])
+    assert isinstance(alone.exception, DesignError)
+    with pytest.raises(DesignError, match="corpus = 'notes':"):
+        forecast_runs(table, points, group="corpus")

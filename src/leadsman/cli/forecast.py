@@ -99,6 +99,7 @@ def forecast(
         draws=draws,
         seed=seed,
         progress=_tell_groups,
+        skip=True,
     )
     if out is not None:
         _write(result.to_frame(), out)
@@ -295,6 +296,7 @@ def _tell_groups(done: int, total: int) -> None:
 def _print_forecast(
     result: Forecast, levels: list[float], out: Path | None, group: str | None
 ) -> None:
+    import numpy as np
     from rich.console import Console
     from rich.table import Table
 
@@ -314,7 +316,8 @@ def _print_forecast(
             for name in shown
         ]
         ranges = [f"{each[row, 0]:.4f} to {each[row, 1]:.4f}" for each in intervals]
-        view.add_row(*cells, f"{medians[row]:.4f}", *ranges)
+        answers = [f"{medians[row]:.4f}", *ranges]
+        view.add_row(*cells, *(["-"] * len(answers) if np.isnan(medians[row]) else answers))
     Console().print(view)
     for warning in dict.fromkeys(w for each in result.warnings for w in each):
         typer.echo(f"Warning: {warning}")

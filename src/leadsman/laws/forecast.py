@@ -17,7 +17,8 @@ class Forecast:
 
     Attributes:
         points: the settings asked about, n rows.
-        draws: float64, shape (k, n), in the unit of ``y``.
+        draws: float64, shape (k, n), in the unit of ``y``; ``nan`` for points left out, with the
+            reason in ``warnings``.
         y: name of the predicted column.
         law: name of the law, or the weights of several (``chinchilla 0.7, power 0.3``).
         warnings: one tuple of sentences a point.
@@ -44,12 +45,12 @@ class Forecast:
         return np.stack([self.quantile(tail), self.quantile(1 - tail)], axis=1)
 
     def to_frame(self) -> pl.DataFrame:
-        """The points with ``mean, q025, ..., q975, law, warnings`` added."""
+        """The points with ``mean, q025, ..., q975, law, warnings`` added; empty where left out."""
         columns = {"mean": self.mean}
         columns |= {f"q{str(q)[2:].ljust(2, '0')}": self.quantile(q) for q in QUANTILES}
         warnings = [" ".join(each) for each in self.warnings] or [""] * len(self.points)
         return self.points.with_columns(
-            **{name: pl.Series(values) for name, values in columns.items()},
+            **{name: pl.Series(values).fill_nan(None) for name, values in columns.items()},
             law=pl.lit(self.law),
             warnings=pl.Series(warnings),
         )

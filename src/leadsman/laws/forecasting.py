@@ -9,10 +9,11 @@ extrapolation error learned from history (:mod:`leadsman.laws.calibration`).
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from leadsman.engine import Progress
@@ -65,6 +66,7 @@ def forecast_runs(
     seed: int = 0,
     error_model: ErrorModel | None = None,
     progress: Progress | None = None,
+    skip: bool = False,
 ) -> Forecast:
     """Forecast results at settings not yet run.
 
@@ -88,6 +90,8 @@ def forecast_runs(
         seed: of the draws.
         error_model: constants of the extrapolation error; the bundled ones by default.
         progress: called with groups done and groups in all.
+        skip: whether points of a group that cannot carry a law are answered by ``nan`` and a
+            warning that says why, where other groups can; else such a group is an error.
 
     Returns:
         Draws are in the unit of ``y``; a perplexity is forecast through its logarithm. They keep
@@ -111,9 +115,20 @@ def forecast_runs(
     runs, doubts = _screen(runs, y, x, group, run)
     shown += (*said, *doubts)
     unlike = _doubts_of_points(runs, points, inputs, law)
+    refused: dict[object, str] = {}
     series = gather_series(
-        runs, points, y=y, x=x, law=law, group=group, run=run, seed=seed, progress=progress
+        runs,
+        points,
+        y=y,
+        x=x,
+        law=law,
+        group=group,
+        run=run,
+        seed=seed,
+        progress=progress,
+        refused=refused if skip else None,
     )
+    series, kept = _in_order(series)
     if test is not None:
         variance = test.sampling_variance(runs, y)
         series = [
@@ -123,15 +138,28 @@ def forecast_runs(
     shown += (*_unused(series, x), *checkpoints_said(series[0].evidence.names, weights))
     values = predict_series(series, weights, error_model or bundled_model(), draws=draws, seed=seed)
     if test is not None:
-        values = test.scores(values, points, seed=seed)
+        values = test.scores(values, points[kept.tolist()], seed=seed)
     if perplexity:
         values = np.exp(values)
-    warnings: list[tuple[str, ...]] = [()] * len(points)
+    everywhere = np.full((draws, len(points)), np.nan)
+    everywhere[:, kept] = values
+    warnings = [()] * len(points) if group is None else _refusals(points[group].to_list(), refused)
     for each in series:
-        for row, sentences in zip(each.rows, _warnings(each, weights), strict=True):
+        for row, sentences in zip(kept[each.rows], _warnings(each, weights), strict=True):
             warnings[row] = (*shown, *unlike[row], *sentences)
     label = describe_weights(series[0].evidence.names, weights)
-    return Forecast(points=asked, draws=values, y=y, law=label, warnings=tuple(warnings))
+    return Forecast(points=asked, draws=everywhere, y=y, law=label, warnings=tuple(warnings))
+
+
+def _in_order(series: Sequence[Series]) -> tuple[list[Series], npt.NDArray[np.int64]]:
+    """Series with rows counted among the points that are answered, and which points these are."""
+    kept = np.sort(np.concatenate([each.rows for each in series]))
+    return [replace(each, rows=np.searchsorted(kept, each.rows)) for each in series], kept
+
+
+def _refusals(groups: Sequence[object], refused: Mapping[object, str]) -> list[tuple[str, ...]]:
+    """For each point, why its group has no forecast; empty where it has one."""
+    return [(f"no forecast: {refused[each]}",) if each in refused else () for each in groups]
 
 
 def predict_series(

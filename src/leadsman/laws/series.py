@@ -50,8 +50,14 @@ def gather_series(
     run: str | None = None,
     seed: int,
     progress: Progress | None = None,
+    refused: dict[object, str] | None = None,
 ) -> list[Series]:
-    """Evidence of each group that has points; arguments as :func:`leadsman.laws.forecast_runs`."""
+    """Evidence of each group that has points; arguments as :func:`leadsman.laws.forecast_runs`.
+
+    Args:
+        refused: takes the groups that cannot carry a law, and why, if others can; else the first
+            is an error for all.
+    """
     if group is not None:
         for frame in (runs, points):
             if group not in frame.columns:
@@ -84,10 +90,16 @@ def gather_series(
                 group=name,
             )
         except DesignError as error:
-            raise DesignError(f"{group} = {name!r}: {error}" if group else str(error)) from error
+            reason = f"{group} = {name!r}: {error}" if group else str(error)
+            if refused is None:
+                raise DesignError(reason) from error
+            refused[name] = reason
+            continue
         found.append(Series(tables[name].choose("finished").frame, asked, places, evidence))
         if progress is not None:
             progress(len(found), len(asked_names))
+    if not found and refused:
+        raise DesignError(next(iter(refused.values())))
     return found
 
 
