@@ -27,7 +27,7 @@ def axes():
     return Axes.of(spec, [SELECTED], ("web",), LADDER[0], keep=0.25)
 
 
-def learn(axes, tried, effect):
+def learn(axes, tried, effect, *, scale="log"):
     """An effect learned from a ladder at the reference settings and runs beside it; noise 0.2 %."""
     rng = np.random.default_rng(0)
     params, tokens = np.meshgrid(np.geomspace(1e5, 1e6, 5), np.geomspace(1e6, 1e7, 5))
@@ -40,7 +40,7 @@ def learn(axes, tried, effect):
         {
             "params": Dimension(low=1e5, high=1e7),
             "tokens": Dimension(low=1e6, high=2e8),
-            "lr": Dimension(low=0.003, high=0.012),
+            "lr": Dimension(low=0.003, high=0.012, scale=scale),
             "keep": Dimension(choices=("0.25", "0.1", "0.5")),
         }
     )
@@ -109,3 +109,18 @@ def test_a_selection_whose_text_repeats_too_often_in_the_plan_goes_back(axes, le
         cost_of_repeats=lambda points: 0.05 * (points["keep"].to_numpy() == "0.1")[None],
     )
     assert certain_settings(axes, repeated, best, SHORT, certainty=0.8) == {}
+
+
+@pytest.mark.parametrize(("scale", "moves"), [("log", True), ("linear", False)])
+def test_a_best_rate_moves_by_a_power_of_the_tokens_so_only_on_a_log_scale(axes, scale, moves):
+    """On a linear scale a shift in the log would be one in the rate itself, far beyond it."""
+    tried = [SHORT | {"lr": lr, "keep": "0.25"} for lr in (0.003, 0.012)]
+    learned = learn(axes, tried, [0.02, 0.02], scale=scale)
+    rates = [axes.reference["lr"], 0.003]
+    gaps = []
+    for at in (SHORT, LONG):
+        points = pl.DataFrame([at | {"lr": lr, "keep": "0.25"} for lr in rates])
+        means = learned.effect(points).mean(axis=0)
+        gaps.append(means[1] - means[0])
+    assert gaps[0] == pytest.approx(0.02, abs=0.005)
+    assert (abs(gaps[1] - gaps[0]) > 0.02) == moves

@@ -33,7 +33,7 @@ DRIFT = {"lr": -0.4, "batch_tokens": 0.57}
 
 Power Scheduler (2024, catalogue 192) finds tokens^-0.51 for the rate at a fixed batch. Step Law
 (2025, catalogue 161) finds tokens^0.571 for the batch and tokens^0.307 for the rate at that batch,
-so about tokens^-0.26 at a fixed one.
+so about tokens^-0.26 at a fixed one; the power of the rate lies between the two.
 """
 
 SHARES = ("add.", "mix.")
@@ -85,7 +85,9 @@ class SettingsEffect:
         self._drifting = {
             name
             for name, curvature in zip(self._numbers, squares, strict=False)
-            if name in DRIFT and curvature > 0
+            if name in DRIFT
+            and self._space.dimensions[name].scale == "log"
+            and curvature > 0  # else there is no best value that could move
         }
         ridge = self._fitted(runs, residual) if self._drifting else ridge
         self._coefficients = ridge.coef_
