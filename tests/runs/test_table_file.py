@@ -14,7 +14,7 @@ FRAME = pl.DataFrame(
 )
 
 
-def same(path):
+def assert_same(path):
     read = read_table_file(path)
     assert read.columns == FRAME.columns
     assert read["params"].cast(pl.Float64).to_list() == FRAME["params"].to_list()
@@ -26,13 +26,13 @@ def same(path):
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_separator_and_encoding_are_recognised(tmp_path, separator, encoding):
     (tmp_path / "runs.csv").write_text(FRAME.write_csv(separator=separator), encoding=encoding)
-    same(tmp_path / "runs.csv")
+    assert_same(tmp_path / "runs.csv")
 
 
 def test_a_decimal_comma_is_read_between_semicolons(tmp_path):
     text = "params;loss;optimizer\n10000000;3,25;adamw\n30000000;3,125;muon\n1e8;2,5;sgd\n"
     (tmp_path / "runs.csv").write_text(text)
-    same(tmp_path / "runs.csv")
+    assert_same(tmp_path / "runs.csv")
 
 
 def test_a_comma_that_may_mean_thousands_is_left_alone(tmp_path):
@@ -58,7 +58,7 @@ def test_gzip_json_lines_and_parquet(tmp_path):
     FRAME.write_ndjson(tmp_path / "runs.jsonl")
     FRAME.write_parquet(tmp_path / "runs.parquet")
     for name in ("runs.csv.gz", "runs.jsonl", "runs.parquet"):
-        same(tmp_path / name)
+        assert_same(tmp_path / name)
 
 
 def test_json_as_records_columns_and_as_pandas_writes_it(tmp_path):
@@ -66,7 +66,7 @@ def test_json_as_records_columns_and_as_pandas_writes_it(tmp_path):
     by_row = {name: {str(k): v for k, v in enumerate(cells)} for name, cells in columns.items()}
     for k, value in enumerate((FRAME.to_dicts(), columns, by_row)):
         (tmp_path / f"{k}.json").write_text(json.dumps(value))
-        same(tmp_path / f"{k}.json")
+        assert_same(tmp_path / f"{k}.json")
 
 
 def test_nested_cells_become_columns_with_dots(tmp_path):
