@@ -311,3 +311,20 @@ def test_the_pipeline_stores_plan_draws_and_next(tmp_path, monkeypatch):
     lines = found.output.splitlines()
     assert sum(" FLOPs: " in line for line in lines) <= 2
     assert any(line.startswith("Not measured: precision, kept at ") for line in lines)
+
+
+def test_limits_that_leave_no_choice_are_said_before_anything_is_trained(tmp_path, monkeypatch):
+    from leadsman.plan import pipeline
+
+    monkeypatch.chdir(tmp_path)
+    for name in ("w.jsonl", "t.jsonl"):
+        (tmp_path / name).touch()
+
+    def train(*_, **__):
+        raise AssertionError("training began")
+
+    monkeypatch.setattr(pipeline, "train_ladder", train)
+    monkeypatch.setattr(pipeline, "data_stages", lambda *_: (TOKENS, MIXTURES))
+    monkeypatch.setattr(pipeline, "_places", lambda *_: {})
+    with pytest.raises(BudgetError, match="max_epochs"):
+        pipeline.make_plan(project(decision={"max_epochs": 1e-4}), Workspace(tmp_path), engine=None)
