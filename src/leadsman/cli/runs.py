@@ -175,3 +175,12 @@ def import_runs(
             column="from",
         )
     typer.echo(f"{len(runs)} runs in {ledger}: {', '.join(run.id for run in runs[:5])}")
+    # A ledger is only added to: what a file says otherwise than a finished run is not taken over.
+    undated = [(book.get(run.id).to_dict(), run.to_dict(), {"created": ""}) for run in runs]
+    other = [new["id"] for old, new, date in undated if old | date != new | date]
+    if other:
+        typer.echo(
+            f"Warning: {len(other)} of them were there with other values and stay as they were: "
+            f"{', '.join(other[:5])}; import them under other ids or into another ledger",
+            err=True,
+        )
