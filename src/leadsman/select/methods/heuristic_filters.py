@@ -2,8 +2,9 @@
 
 The rules and limits of Gopher: Rae et al., "Scaling Language Models: Methods, Analysis & Insights
 from Training Gopher" (2021), appendix A, with the repetition rules cut to the four that catch
-most and without its rule of two English stop words; plus, if wanted, the language. A document scores 0 if it keeps all rules, else minus the
-number it breaks, and its reason names the first. Keep with ``--rule threshold --threshold 0``.
+most and without the rule of two English stop words; plus, if wanted, the language. A document
+scores 0 if it keeps all rules, else minus the number it breaks, and its reason names the first.
+Keep with ``--rule threshold --threshold 0``.
 
 The limits are for prose in languages with spaces. Source code breaks several of them by nature:
 give it limits of its own.
