@@ -6,14 +6,10 @@ import torch
 from leadsman.errors import BudgetError
 from leadsman.runs import Mixture
 from leadsman.train import cost
-from leadsman.train.cost import (
-    estimate_job_seconds,
-    estimate_ladder_seconds,
-    estimate_seconds,
-    ladder_recipes,
-)
+from leadsman.train.cost import estimate_job_seconds, estimate_ladder_seconds, estimate_seconds
 from leadsman.train.defaults import ladder_shapes, shape_of_params, shape_of_width
 from leadsman.train.ladder import plan_trunks
+from leadsman.train.ladder.design import ladder_recipes
 from leadsman.train.schedule import shared_steps
 
 MIXTURES = [Mixture(name, {"a": share, "b": 1}) for name, share in [("x", 1), ("y", 2), ("z", 3)]]

@@ -28,8 +28,8 @@ from leadsman.plan.soundings import (
 )
 from leadsman.plan.workspace import Watcher, Workspace
 from leadsman.runs import ForecastScore, Mixture, Recipe, Run
-from leadsman.train.cost import machine_ratio
 from leadsman.train.ladder import TrunkProgress
+from leadsman.train.machine_speed import machine_ratio
 
 
 def dry_run(project: Project, workers: int, watcher: Watcher) -> None:
