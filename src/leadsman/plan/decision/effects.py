@@ -10,8 +10,8 @@ the runs that depart, so what is measured at one size is carried to others as it
 that grows. The best learning rate and batch are known to move with the length of a run: their
 squares are of the distance from a best value that moves by a published power of the tokens, and the
 products with log tokens carry what the runs say otherwise. The effect of which text is read
-(shares, the rate of a selection) moves little. Noise and ``lambda`` maximise the evidence (MacKay 1992;
-scikit-learn's BayesianRidge), so settings that a few runs hardly tell apart keep wide, small
+(shares, the rate of a selection) moves little. Noise and ``lambda`` maximise the evidence (MacKay
+1992; scikit-learn's BayesianRidge), so settings that a few runs hardly tell apart keep wide, small
 effects. A setting that never varies in the runs has no effect that could be known: it is held at
 the runs' value.
 """
