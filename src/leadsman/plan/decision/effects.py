@@ -181,8 +181,8 @@ class SettingsEffect:
         ]
         for name, known in self._names.items():
             values = points[name].to_numpy()
-            for each in known:
-                chosen = (values == each).astype(np.float64)
+            for value in known:
+                chosen = (values == value).astype(np.float64)
                 columns.append(chosen)
                 if name.startswith(TEXT):
                     columns += [
