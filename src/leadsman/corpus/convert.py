@@ -23,7 +23,7 @@ from leadsman.corpus.readers.sources import (
     source_name,
 )
 from leadsman.corpus.shards.open_shard import Compression
-from leadsman.corpus.shards.place import check_conversion, check_place
+from leadsman.corpus.shards.output_directory import check_conversion, check_output
 from leadsman.corpus.shards.writer import SHARD_BYTES, write_corpus
 from leadsman.files import Directory
 
@@ -150,7 +150,7 @@ def convert(
     for path in inputs:
         check_readable(path, text_suffixes=text_suffixes)
     check_conversion(inputs, directory)
-    check_place(directory, Directory(f"{out}/.work"))
+    check_output(directory, Directory(f"{out}/.work"))
     options: dict[str, Any] = {
         "source": source,
         "max_reject_rate": max_reject_rate,

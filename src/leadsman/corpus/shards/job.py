@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from leadsman._version import __version__
 from leadsman.corpus.corpus import MANIFEST, Corpus
-from leadsman.corpus.shards.place import check_place
+from leadsman.corpus.shards.output_directory import check_output
 from leadsman.errors import EngineError, InputError
 from leadsman.files import Directory
 
@@ -58,7 +58,7 @@ class Job:
             raise InputError("is both input and output; give another --out", file=out)
         self.finished = self._finished(str(out))
         if not self.finished and self._begun() != self.fingerprint:
-            check_place(self.directory, self.work)
+            check_output(self.directory, self.work)
             self._clear()
             self.work.write_json("job.json", {"fingerprint": self.fingerprint})
 
