@@ -53,10 +53,10 @@ def shape_of_width(
 
 
 def ladder_shapes(vocab_size: int, seq_len: int) -> list[ModelShape]:
-    """Four shapes of about 50k to 800k non-embedding parameters, small to large.
+    """Four shapes of about 80k to 800k non-embedding parameters, small to large.
 
     >>> [shape.non_embedding_params for shape in ladder_shapes(2048, 256)]
-    [55536, 124776, 332448, 779392]
+    [83280, 187128, 332448, 779392]
     """
     return [
         shape_of_width(width, vocab_size=vocab_size, seq_len=seq_len) for width in LADDER_WIDTHS
