@@ -12,7 +12,7 @@ from leadsman.plan.settings.axes import Axes
 from leadsman.plan.settings.settle import certain_settings, setting_dimensions
 from leadsman.plan.settings.vary import VarySpec
 from leadsman.runs import Mixture
-from leadsman.train.cost import ladder_recipes
+from leadsman.train.ladder.design import ladder_recipes
 
 SELECTED = Mixture("selected", {"selected": 1.0})
 LADDER = ladder_recipes(

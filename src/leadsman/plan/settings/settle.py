@@ -30,7 +30,7 @@ from leadsman.plan.settings.reads import PointReads
 from leadsman.plan.soundings import serve_flops
 from leadsman.plan.sources import compute_left, money_for_data
 from leadsman.runs import Recipe
-from leadsman.train.cost import LEAST_TOKENS
+from leadsman.train.ladder.design import LEAST_TOKENS
 
 MOST_ADDED = 0.5
 LEAST_ADDED = 0.01
