@@ -81,10 +81,15 @@ def forecast(
     plot: Plot = None,
 ) -> None:
     """Forecast results at settings not yet run, with intervals checked against history."""
+    from dataclasses import replace
+
     from leadsman.laws import forecast_runs
-    from leadsman.laws.plots import forecast_figure, write_figures
+    from leadsman.laws.plots import check_plot, forecast_figure, write_figures
+    from leadsman.laws.table import read_table
 
     wanted = _levels(levels)
+    _check_ending(out)
+    check_plot(plot)
     table, inputs = read_runs(runs, x, y, curves=y == "loss")
     points, _ = read_runs(at, x, None)
     result = forecast_runs(
@@ -102,7 +107,8 @@ def forecast(
         skip=True,
     )
     if out is not None:
-        _write(result.to_frame(), out)
+        as_given = replace(result, points=read_table(at))  # under the user's own names
+        _write(as_given.to_frame(levels=wanted), out)
     if plot is not None:
         write_figures([forecast_figure(result, table, run=run)], plot, title=f"Forecast of {y}")
     _print_forecast(result, wanted, out, group)
@@ -158,8 +164,9 @@ def fit(
     from rich.table import Table
 
     from leadsman.laws.competition import competing, compute_of, run_column
-    from leadsman.laws.plots import fit_figures, write_figures
+    from leadsman.laws.plots import check_plot, fit_figures, write_figures
 
+    check_plot(plot)
     table, inputs = _read_screened(runs, x, y)
     if run_column(table) is not None:
         typer.echo(
@@ -206,13 +213,16 @@ def compare(
     x: X = "",
     law: LawName = "auto",
     seed: Seed = 0,
+    plot: Plot = None,
 ) -> None:
     """Let laws predict the larger of your own runs from the smaller ones, and rank them."""
     from rich.console import Console
     from rich.table import Table
 
     from leadsman.laws.competition.ranking import rank
+    from leadsman.laws.plots import check_plot, ranking_figure, write_figures
 
+    check_plot(plot)
     table, inputs = _read_screened(runs, x, y)
     ranking = rank(table, y=y, x=inputs or None, law=law, seed=seed)
     view = Table(
@@ -235,16 +245,20 @@ def compare(
         )
     Console().print(view)
     typer.echo(WAYS)
+    if plot is not None:
+        write_figures([ranking_figure(ranking)], plot, title="Laws at rolling origins")
 
 
 def _read_screened(path: Path, x: str, y: str) -> tuple[pl.DataFrame, list[str]]:
     """As :func:`read_runs`, without repeated rows; says what looks wrong."""
-    from leadsman.laws.competition import compute_of, run_column, varying
+    from leadsman.laws.competition import INPUTS, compute_of, run_column, varying
     from leadsman.laws.screening import complete, fewer_rows, screen
+    from leadsman.laws.unread import unread_doubts
 
     table, inputs = read_runs(path, x, y, curves=y == "loss")
     table, gaps = complete(table, y=y, x=inputs or None)
     table, doubts = screen(table, y=y, x=varying(table, inputs or None))
+    doubts += unread_doubts(table, y=y, x=inputs or INPUTS)
     compute = compute_of(table, inputs or None)
     table, thinned = fewer_rows(table, compute, group=None, run=run_column(table))
     for doubt in (*gaps, *doubts, *thinned):
@@ -275,16 +289,22 @@ def _levels(text: str) -> list[float]:
     return levels
 
 
+def _check_ending(out: Path | None) -> None:
+    """Refuse what cannot be written before anything is computed."""
+    if out is not None and out.suffix.lower() not in (".csv", ".jsonl", ".parquet"):
+        raise InputError("forecasts are written as .csv, .jsonl or .parquet", file=out)
+    if out is not None and not out.absolute().parent.is_dir():
+        raise InputError("the directory is not there; make it first", file=out.parent)
+
+
 def _write(frame: pl.DataFrame, out: Path) -> None:
     suffix = out.suffix.lower()
     if suffix == ".csv":
         frame.write_csv(out)
     elif suffix == ".jsonl":
         frame.write_ndjson(out)
-    elif suffix == ".parquet":
-        frame.write_parquet(out)
     else:
-        raise InputError("forecasts are written as .csv, .jsonl or .parquet", file=out)
+        frame.write_parquet(out)
 
 
 def _tell_groups(done: int, total: int) -> None:

@@ -32,6 +32,7 @@ from leadsman.laws.competition import (
 )
 from leadsman.laws.forecast import Forecast
 from leadsman.laws.perplexity import is_perplexity
+from leadsman.laws.points import comparable
 from leadsman.laws.score_results import ScoreTest, recognise, without_sampling
 from leadsman.laws.screening import (
     checkpoint_doubts,
@@ -45,7 +46,7 @@ from leadsman.laws.screening import (
     small_doubts,
 )
 from leadsman.laws.series import Series, gather_series
-from leadsman.laws.table import column
+from leadsman.laws.table import column, no_column
 from leadsman.laws.unread import unread_doubts
 
 SUMS = ("flops", "step")
@@ -103,6 +104,9 @@ def forecast_runs(
     """
     if points.is_empty():
         raise InputError("no points to forecast")
+    for frame in (runs, points) if group is not None else ():
+        if group not in frame.columns:
+            raise InputError(f"{no_column(str(group), frame)} to group by", column=group)
     inputs = [name for name in x or INPUTS if name in runs.columns]
     runs, shown = complete(runs, y=y, x=x, group=group)
     asked, points = points, in_unit_of(runs, points)
@@ -112,6 +116,7 @@ def forecast_runs(
     runs, points, test, said = _read_scores(runs, points, y, x, score)
     run = run_column(runs, run)
     run = None if run == group else run  # a group of one run is its curve
+    runs = runs if run else comparable(runs, points, x)
     runs, doubts = _screen(runs, y, x, group, run)
     shown += (*said, *doubts)
     unlike = _doubts_of_points(runs, points, inputs, law)

@@ -152,8 +152,14 @@ def column(
         file: named in errors.
 
     Raises:
-        InputError: the column is missing, or a cell is empty, not a number, or not positive.
+        InputError: the column is missing, or a cell is empty, not a number, or not positive; or
+            this is no polars table.
     """
+    if not isinstance(frame, pl.DataFrame):
+        raise InputError(
+            f"a table must be a polars DataFrame, not {type(frame).__module__}."
+            f"{type(frame).__name__}; polars.DataFrame(table) makes one"
+        )
     if name not in frame.columns:
         if name == "flops" and {"params", "tokens"} <= set(frame.columns):
             params, tokens = (column(frame, each, file=file) for each in ("params", "tokens"))
