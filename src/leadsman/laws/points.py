@@ -1,4 +1,4 @@
-"""Points against the runs they are forecast from: columns that laws read, compute in one measure."""
+"""Points against the runs they are forecast from: what laws read, compute in one measure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from leadsman.laws.base import Floats
 from leadsman.laws.competition import Candidate, compute_of
 from leadsman.laws.fitting.identify import FLAT
 from leadsman.laws.table import column
-
 
 SIZES = ("params", "tokens", "step")
 """Columns whose product orders runs where flops are not known."""
