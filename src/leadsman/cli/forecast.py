@@ -25,6 +25,21 @@ Plot = Annotated[Path | None, typer.Option("--plot", help="Write plots to .html 
 MANY_GROUPS = 10
 """Groups from which progress is told."""
 
+TELLING = (
+    "params",
+    "active_params",
+    "total_params",
+    "experts",
+    "tokens",
+    "flops",
+    "step",
+    "mixture",
+)
+"""Columns that tell one point from another, printed where a table has them."""
+
+MOST_SHARES = 4
+"""Shares of a mixture that fit on a line."""
+
 WAYS = """\
 Way of fitting: d is the width of the Huber loss on log residuals, runs weigh as compute to the
 power g, and "warmed-up" and "all" fits read checkpoints too. Weight: share of a combination."""
@@ -217,6 +232,7 @@ def compare(
 ) -> None:
     """Let laws predict the larger of your own runs from the smaller ones, and rank them."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from leadsman.laws.competition.ranking import rank
@@ -236,7 +252,7 @@ def compare(
     )
     for row in ranking.iter_rows(named=True):
         view.add_row(
-            row["law"],
+            escape(row["law"]),
             row["way"],
             f"{row['error'] * 100:.2f}",
             f"{row['bias'] * 100:+.2f}",
@@ -318,21 +334,28 @@ def _print_forecast(
 ) -> None:
     import numpy as np
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
-    telling = dict.fromkeys((group, "params", "tokens", "flops", "step", "mixture"))
+    from leadsman.laws.table import mixture_columns
+
+    telling = dict.fromkeys((group, *TELLING))
     shown = [name for name in telling if name in result.points.columns]
+    shares = mixture_columns(result.points)
+    shown += shares if len(shares) <= MOST_SHARES else []
     view = Table(
         *shown,
         "median",
         *(f"{level:.0%}" for level in levels),
-        title=f"Forecast of {result.y} by {result.law}",
+        title=escape(f"Forecast of {result.y} by {result.law}"),
     )
     medians = result.quantile(0.5)
     intervals = [result.interval(level) for level in levels]
     for row, point in enumerate(result.points.iter_rows(named=True)):
         cells = [
-            f"{point[name]:.3g}" if isinstance(point[name], int | float) else str(point[name])
+            f"{point[name]:.3g}"
+            if isinstance(point[name], int | float)
+            else escape(str(point[name]))
             for name in shown
         ]
         ranges = [f"{each[row, 0]:.4f} to {each[row, 1]:.4f}" for each in intervals]

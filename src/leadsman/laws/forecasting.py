@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +32,12 @@ from leadsman.laws.competition import (
     tied,
 )
 from leadsman.laws.forecast import Forecast
+from leadsman.laws.mixtures import (
+    differ_in_mixture_alone,
+    forecast_mixtures,
+    mixture_doubts,
+    mixtures_of_both,
+)
 from leadsman.laws.perplexity import is_perplexity
 from leadsman.laws.points import comparable
 from leadsman.laws.score_results import ScoreTest, recognise, without_sampling
@@ -46,7 +53,8 @@ from leadsman.laws.screening import (
     small_doubts,
 )
 from leadsman.laws.series import Series, gather_series
-from leadsman.laws.table import column, no_column
+from leadsman.laws.sizes import active_sizes
+from leadsman.laws.table import column, mixtures_vary, no_column
 from leadsman.laws.unread import unread_doubts
 
 SUMS = ("flops", "step")
@@ -107,9 +115,16 @@ def forecast_runs(
     for frame in (runs, points) if group is not None else ():
         if group not in frame.columns:
             raise InputError(f"{no_column(str(group), frame)} to group by", column=group)
+    asked = points
+    runs, points, x = active_sizes(runs, points, x)
     inputs = [name for name in x or INPUTS if name in runs.columns]
     runs, shown = complete(runs, y=y, x=x, group=group)
-    asked, points = points, in_unit_of(runs, points)
+    runs, unmixed = mixtures_of_both(runs, points)
+    shown += unmixed
+    if group is None and differ_in_mixture_alone(runs, x):
+        found = _of_mixtures_alone(runs, points, shown, y=y, law=law, draws=draws, seed=seed)
+        return replace(found, points=asked)
+    points = in_unit_of(runs, points)
     perplexity = is_perplexity(runs, y)
     if perplexity:
         runs = runs.with_columns(pl.Series(y, np.log(column(runs, y))))
@@ -154,6 +169,23 @@ def forecast_runs(
             warnings[row] = (*shown, *unlike[row], *sentences)
     label = describe_weights(series[0].evidence.names, weights)
     return Forecast(points=asked, draws=everywhere, y=y, law=label, warnings=tuple(warnings))
+
+
+def _of_mixtures_alone(
+    runs: pl.DataFrame, points: pl.DataFrame, said: tuple[str, ...], **options: Any
+) -> Forecast:
+    """Runs of one size and length on other mixtures: nothing is extrapolated."""
+    y = options["y"]
+    runs, doubts = screen(runs, y=y, x=[])
+    found = forecast_mixtures(runs, points, **options)
+    sized = [name for name in INPUTS if name in runs.columns and name in points.columns]
+    sized = [name for name in sized if not runs[name].null_count()]
+    each = [
+        constant_doubts(runs, points, [name for name in sized if name not in SUMS]),
+        mixture_doubts(runs, points),
+    ]
+    warnings = tuple((*said, *doubts, *itertools.chain(*row)) for row in zip(*each, strict=True))
+    return replace(found, warnings=warnings)
 
 
 def _in_order(series: Sequence[Series]) -> tuple[list[Series], npt.NDArray[np.int64]]:
@@ -313,6 +345,8 @@ def _doubts_of_points(
         point_doubts(runs, points, both),
         constant_doubts(runs, points, [name for name in both if name not in SUMS]),
     ]
+    if mixtures_vary(runs):
+        found.append(mixture_doubts(runs, points))
     sized = {"params", "tokens"} <= set(both)
     if sized or "flops" in both:
         found.append(small_doubts(compute_of(runs), compute_of(points)))
@@ -324,7 +358,8 @@ def _doubts_of_points(
 def _unused(series: Sequence[Series], x: Sequence[str] | None) -> tuple[str, ...]:
     """A sentence on inputs the user named and no competing law reads."""
     laws = [law for each in series for law in each.evidence.fitted if law is not None]
-    unused = set(x or ()) - {name for fitted in laws for name in fitted.law.inputs} - set(SUMS)
+    read = {name for each in series for law in laws for name in law.law.reads(each.runs)}
+    unused = set(x or ()) - read - set(SUMS)
     if not unused or not laws:
         return ()
     return (f"no law that competes reads {' or '.join(sorted(unused))}: no part in the forecast.",)

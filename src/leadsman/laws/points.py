@@ -53,7 +53,7 @@ def check_points(candidates: Iterable[Candidate], runs: pl.DataFrame, points: pl
     Raises:
         InputError: names the columns.
     """
-    needed = dict.fromkeys(name for each in candidates for name in each.law.inputs)
+    needed = dict.fromkeys(name for each in candidates for name in each.law.reads(runs))
     there = set(points.columns) | (
         {"flops"} if {"params", "tokens"} <= set(points.columns) else set()
     )

@@ -20,6 +20,7 @@ from leadsman.laws.competition import (
     gather,
 )
 from leadsman.laws.points import check_points, compute_at
+from leadsman.laws.table import mixture_columns, mixtures_vary
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,8 @@ def _candidates(
     """Who competes for these groups."""
     ends = pl.concat([table.choose("finished").frame for table in tables.values()])
     rows = pl.concat([table.frame for table in tables.values()])
+    if not any(mixtures_vary(table.frame) for table in tables.values()):
+        ends, rows = (each.drop(mixture_columns(each)) for each in (ends, rows))
     some = None if len(ends) == len(rows) else rows
     try:
         return competing(ends, x=x, law=law, groups=len(tables) > 1, checkpoints=some)
