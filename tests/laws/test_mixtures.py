@@ -9,7 +9,6 @@ from leadsman.cli.main import app
 from leadsman.errors import DesignError, InputError, MethodError
 from leadsman.laws import forecast_runs
 from leadsman.laws.methods.mixture_scaling import MixtureScaling
-from leadsman.testing.laws import check_law
 
 PULL = np.array([-0.3, 0.1, 0.25])
 NAMES = ["mix.web", "mix.code", "mix.math"]
@@ -105,12 +104,6 @@ def test_the_command_reads_a_table_of_mixtures(tmp_path):
     result = CliRunner().invoke(app, [*arguments, "--law", "exponential-mixing", "--out", str(out)])
     assert result.exit_code == 0, result.output
     assert pl.read_csv(out).columns[:4] == [*NAMES, "mean"]
-
-
-@pytest.mark.parametrize("coupling", ["offset", "factor"])
-def test_the_law_keeps_its_promises(coupling):
-    runs = at_sizes(1e7, 1e9, 40, 3)
-    check_law(MixtureScaling(coupling=coupling), runs, runs.head(5))
 
 
 def test_a_factor_is_recovered_exactly_without_noise():

@@ -269,16 +269,16 @@ def _read_screened(path: Path, x: str, y: str) -> tuple[pl.DataFrame, list[str]]
     """As :func:`read_runs`, without repeated rows; says what looks wrong."""
     from leadsman.laws.competition import INPUTS, compute_of, run_column, varying
     from leadsman.laws.screening import complete, fewer_rows, screen
-    from leadsman.laws.unread import unread_doubts
+    from leadsman.laws.unmodelled import unmodelled_warnings
 
     table, inputs = read_runs(path, x, y, curves=y == "loss")
     table, gaps = complete(table, y=y, x=inputs or None)
-    table, doubts = screen(table, y=y, x=varying(table, inputs or None))
-    doubts += unread_doubts(table, y=y, x=inputs or INPUTS)
+    table, warnings = screen(table, y=y, x=varying(table, inputs or None))
+    warnings += unmodelled_warnings(table, y=y, x=inputs or INPUTS)
     compute = compute_of(table, inputs or None)
     table, thinned = fewer_rows(table, compute, group=None, run=run_column(table))
-    for doubt in (*gaps, *doubts, *thinned):
-        typer.echo(f"Warning: {doubt}", err=True)
+    for warning in (*gaps, *warnings, *thinned):
+        typer.echo(f"Warning: {warning}", err=True)
     return table, inputs
 
 

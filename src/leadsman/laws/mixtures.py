@@ -66,17 +66,17 @@ def differ_in_mixture_alone(runs: pl.DataFrame, x: Sequence[str] | None) -> bool
     )
 
 
-def mixture_doubts(runs: pl.DataFrame, points: pl.DataFrame) -> list[tuple[str, ...]]:
+def mixture_warnings(runs: pl.DataFrame, points: pl.DataFrame) -> list[tuple[str, ...]]:
     """Sentences about points with more or less of a source than any run had."""
-    doubts: list[list[str]] = [[] for _ in range(len(points))]
+    warnings: list[list[str]] = [[] for _ in range(len(points))]
     for name in mixture_columns(runs):
         known, asked = (column(frame, name, positive=False) for frame in (runs, points))
         low, high = known.min(), known.max()
         for row in np.flatnonzero((asked < low - FURTHER) | (asked > high + FURTHER)):
-            doubts[row].append(
+            warnings[row].append(
                 f"{name} is {asked[row]:.3g} here and {low:.3g} to {high:.3g} in the runs."
             )
-    return [tuple(each) for each in doubts]
+    return [tuple(each) for each in warnings]
 
 
 def forecast_mixtures(
