@@ -124,3 +124,14 @@ def test_shares_that_cannot_be_told_apart_are_refused():
         MixtureScaling().fit(half)
     with pytest.raises(MethodError, match="coupling is offset or factor"):
         MixtureScaling(coupling="both")
+
+
+def test_groups_of_one_mixture_each_are_no_mixtures_to_read():
+    runs = at_sizes(1e7, 3e8, 30, 1).with_columns(
+        group=pl.Series(["a", "b"] * 15), **{name: pl.lit(0.0) for name in NAMES}
+    )
+    one = pl.col("group") == "a"
+    runs = runs.with_columns(**{"mix.web": one.cast(float), "mix.code": (~one).cast(float)})
+    point = pl.DataFrame({"params": [1e9], "tokens": [2e10], "group": ["a"]})
+    found = forecast_runs(runs, point, group="group", law="chinchilla")
+    assert not any("mix" in each for each in found.warnings[0])

@@ -36,7 +36,7 @@ FEWEST = 6
 
 
 def mixtures_of_both(
-    runs: pl.DataFrame, points: pl.DataFrame
+    runs: pl.DataFrame, points: pl.DataFrame, *, group: str | None = None
 ) -> tuple[pl.DataFrame, tuple[str, ...]]:
     """The runs with their shares if the points have them too, and a sentence if they have not."""
     names = mixture_columns(runs)
@@ -46,7 +46,7 @@ def mixtures_of_both(
         return runs, ()
     if empty:
         said = f"{', '.join(empty[:5])} is empty in some rows, so mixtures are not read."
-    elif mixtures_vary(runs):
+    elif any(map(mixtures_vary, [runs] if group is None else runs.partition_by(group))):
         said = (
             f"runs differ in their mixtures and the points have no {', '.join(missing[:5])}: the "
             f"forecast is of mixtures like those of the runs."
