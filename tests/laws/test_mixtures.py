@@ -135,3 +135,18 @@ def test_groups_of_one_mixture_each_are_no_mixtures_to_read():
     point = pl.DataFrame({"params": [1e9], "tokens": [2e10], "group": ["a"]})
     found = forecast_runs(runs, point, group="group", law="chinchilla")
     assert not any("mix" in each for each in found.warnings[0])
+
+
+def test_an_empty_share_is_none_where_the_others_are_whole():
+    runs = one_size(30, 0).with_columns(**{name: pl.col(name) for name in NAMES})
+    alone = pl.DataFrame(
+        {"mix.web": [1.0, None], "mix.code": [None, 1.0], "mix.math": [None, None], "params": 1e7},
+        schema_overrides={"mix.math": pl.Float64},
+    ).with_columns(loss=1.5 + 1.2 * np.exp(4 * PULL[:2]))
+    whole = pl.concat([runs, alone.select(runs.columns).fill_null(0.0)])
+    gaps = pl.concat([runs, alone.select(runs.columns)])
+    point = alone.drop("loss")
+    options = {"law": "exponential-mixing", "seed": 0}
+    found, wanted = (forecast_runs(each, point, **options) for each in (gaps, whole))
+    assert found.quantile(0.5) == pytest.approx(wanted.quantile(0.5))
+    assert found.points.equals(point)

@@ -215,7 +215,7 @@ def show(name: Annotated[str, typer.Argument(help="Law by name.")]) -> None:
 
     cls = method("law", name)
     typer.echo(f"{cls.name}: {cls.summary()}\n")
-    typer.echo(inspect.getdoc(sys.modules[cls.__module__]) or "")
+    typer.echo(inspect.getdoc(sys.modules[cls.__module__]) or inspect.getdoc(cls) or "")
     inputs = getattr(cls, "inputs", ())
     typer.echo(f"\nInputs: {', '.join(inputs) if inputs else 'given to the constructor'}")
     if cls.paper is not None:

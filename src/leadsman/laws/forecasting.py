@@ -119,7 +119,7 @@ def forecast_runs(
     runs, points, x = active_sizes(runs, points, x)
     inputs = [name for name in x or INPUTS if name in runs.columns]
     runs, shown = complete(runs, y=y, x=x, group=group)
-    runs, unmixed = mixtures_of_both(runs, points, group=group)
+    runs, points, unmixed = mixtures_of_both(runs, points, group=group)
     shown += unmixed
     if group is None and differ_in_mixture_alone(runs, x):
         found = _of_mixtures_alone(runs, points, shown, y=y, law=law, draws=draws, seed=seed)

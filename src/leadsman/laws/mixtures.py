@@ -31,29 +31,58 @@ FOLDS = 5
 FURTHER = 0.05
 """Share beyond the runs' from which a point is said to lie outside."""
 
+WHOLE = 0.02
+"""How far from one shares may add up, since tables round them."""
+
 FEWEST = 6
 """Runs from which laws of mixtures are cross-validated."""
 
 
 def mixtures_of_both(
     runs: pl.DataFrame, points: pl.DataFrame, *, group: str | None = None
-) -> tuple[pl.DataFrame, tuple[str, ...]]:
-    """The runs with their shares if the points have them too, and a sentence if they have not."""
+) -> tuple[pl.DataFrame, pl.DataFrame, tuple[str, ...]]:
+    """Both tables with their shares if laws can read them, and a sentence if they cannot.
+
+    An empty share is none where the others of its row add up to one. Shares that are the same
+    throughout each group tell nothing.
+
+    Raises:
+        InputError: the runs differ in their mixture alone and the points have none.
+    """
     names = mixture_columns(runs)
+    if not names:
+        return runs, points, ()
+    runs, points = _filled(runs), _filled(points)
     empty = [name for name in names if runs[name].null_count()]
     missing = [name for name in names if name not in points.columns]
-    if not names or not (empty or missing):
-        return runs, ()
-    if empty:
-        said = f"{', '.join(empty[:5])} is empty in some rows, so mixtures are not read."
-    elif any(map(mixtures_vary, [runs] if group is None else runs.partition_by(group))):
+    varied = any(map(mixtures_vary, [runs] if group is None else runs.partition_by(group)))
+    if varied and not missing:
+        return runs, points, ()
+    said: tuple[str, ...] = ()
+    if varied and differ_in_mixture_alone(runs, None):
+        raise InputError(
+            f"the points have no {', '.join(missing[:5])}, and the runs differ in nothing else"
+        )
+    if varied:
         said = (
             f"runs differ in their mixtures and the points have no {', '.join(missing[:5])}: the "
-            f"forecast is of mixtures like those of the runs."
+            f"forecast is of mixtures like those of the runs.",
         )
-    else:
-        return runs.drop(names), ()
-    return runs.drop(names), (said,)
+    elif empty and group is None:
+        said = (f"{', '.join(empty[:5])} is empty in some rows, so mixtures are not read.",)
+    return runs.drop(names), points, said
+
+
+def _filled(frame: pl.DataFrame) -> pl.DataFrame:
+    """Empty shares as zero, where the others of the row add up to one."""
+    names = mixture_columns(frame)
+    if not names or not all(frame[name].dtype.is_numeric() for name in names):
+        return frame
+    whole = (pl.sum_horizontal(names) - 1).abs() <= WHOLE
+    return frame.with_columns(
+        pl.when(pl.col(name).is_null() & whole).then(0.0).otherwise(name).alias(name)
+        for name in names
+    )
 
 
 def differ_in_mixture_alone(runs: pl.DataFrame, x: Sequence[str] | None) -> bool:
