@@ -234,7 +234,7 @@ def test_points_below_the_runs_are_told_so():
 def test_runs_that_differ_in_their_mixture_alone_say_so():
     same = runs().with_columns(params=pl.lit(1e8), tokens=pl.lit(1e9))
     mixed = same.with_columns(pl.Series("mix.web", np.linspace(0, 1, 16)))
-    with pytest.raises(DesignError, match=r"but in mix\.web, which laws of size"):
+    with pytest.raises(InputError, match=r"no mix\.web, and the runs differ in nothing else"):
         forecast_runs(mixed, POINT)
 
 

@@ -22,6 +22,8 @@ from leadsman.cli.inputs import (
     as_it_is,
     open_inputs,
     print_estimate,
+    shown_sources,
+    together,
 )
 
 if TYPE_CHECKING:
@@ -193,15 +195,15 @@ def _print_removal(report: RemovalReport) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from leadsman.corpus import Extent
     from leadsman.humanize import megabytes
 
     table = Table(box=None, pad_edge=False)
     table.add_column("source")
     for heading in ("documents", "text", "removed", "text removed"):
         table.add_column(heading, justify="right")
-    for name, offered in report.offered.items():
-        lost = offered - report.kept.get(name, Extent())
+    for name, sources in shown_sources(report.offered).items():
+        offered = together(report.offered, sources)
+        lost = offered - together(report.kept, sources)
         table.add_row(
             as_it_is(name),
             str(offered.documents),
