@@ -105,7 +105,7 @@ def deduplicate(
         return DedupReport.from_dict(json.loads(job.directory.read("report.json")))
     sketches = Sketches(joined, job, settings)
     sketch = partial(sketch_shard, corpus=joined, job=job, settings=settings)
-    tables()  # threads would each make them
+    tables("word")  # threads would each make them
     for _ in engine.map(sketch, sketches.missing()):
         pass
     found = _find(joined, job, settings, sketches, engine)

@@ -29,14 +29,14 @@ from leadsman.corpus.dedup.key_ranges import sorted_keys
 from leadsman.corpus.dedup.settings import DedupSettings
 from leadsman.corpus.kernels import minhash
 from leadsman.corpus.kernels.text import normalised_hashes, texts
-from leadsman.corpus.kernels.unicode import tables
 from leadsman.corpus.shards.arrays import load_array, save_array
 from leadsman.corpus.shards.job import Job
 from leadsman.files import Directory
 
 SKETCHES = ".sketches"
-AHEAD = 2
+AHEAD = 8
 """Batches in hand for each thread."""
+_NOTHING = pa.RecordBatch.from_pydict({"text": [""]})
 
 Sketch = tuple[npt.NDArray[np.int64], npt.NDArray[np.uint64], npt.NDArray[np.uint32]]
 
@@ -93,7 +93,8 @@ class SketchWriter:
         workers = len(os.sched_getaffinity(0))
         self._pool = ThreadPoolExecutor(workers, "leadsman-sketch")
         self._most = AHEAD * workers
-        self._tables = self._pool.submit(tables)  # or threads would each make them
+        # Tables are made and kernels loaded once, while the first documents are read.
+        self._ready = self._pool.submit(sketch_batch, _NOTHING, settings)
         self._open: list[Future[Sketch]] = []
         self._saving: list[Future[None]] = []
 
@@ -122,7 +123,7 @@ class SketchWriter:
             self._pool.shutdown(cancel_futures=True)
 
     def _sketch(self, batch: pa.RecordBatch) -> Sketch:
-        self._tables.result()
+        self._ready.result()
         return sketch_batch(batch, self._settings)
 
     def _save(self, sketches: Sequence[Future[Sketch]], name: str) -> None:
