@@ -6,6 +6,7 @@ from leadsman import registry
 from leadsman.errors import InputError, MethodError
 from leadsman.methods import KINDS
 from leadsman.select.base import Selector
+from leadsman.testing.hyperparameters import check_hyperparameters
 
 
 class Longest(Selector):
@@ -47,6 +48,37 @@ def test_every_method_of_a_kind_has_a_name_and_says_what_it_does(kind):
         assert cls.name == name
         assert cls.kind == kind
         assert len(cls.summary()) > 15
+
+
+# What these cannot do without has no default.
+NEEDED = {
+    "adaptive_shape": {
+        "laws": [
+            {"width": width, "floor": 2.0, "scale": 30.0, "exponent": 0.1} for width in (32, 64)
+        ]
+    },
+    "ofa": {"source": "model", "tokenizer": "tokenizer.json", "vectors": "words.vec"},
+    "progressive_family": {"sizes": [{"width": 32, "tokens": 1000}]},
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_constructors_store_hyperparameters_untouched(kind):
+    for name, cls in registry.methods(kind).items():
+        check_hyperparameters(cls(**NEEDED.get(name, {})))
+
+
+def test_a_constructor_that_changes_what_it_is_given_is_caught():
+    class Rounding(Longest):
+        """Keeps another number than it was given."""
+
+        name = "rounding"
+
+        def __init__(self, share=0.5):
+            self.share = round(share)
+
+    with pytest.raises(AssertionError, match="share"):
+        check_hyperparameters(Rounding())
 
 
 def test_third_party_method_is_found_by_its_entry_point(monkeypatch):

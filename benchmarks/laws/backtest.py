@@ -27,7 +27,7 @@ from leadsman.laws.backtest.measure import Measured, measure_all
 from leadsman.laws.backtest.report import bars, print_report, write_report
 from leadsman.laws.backtest.suite import assemble, history_of, learn_from
 from leadsman.laws.backtest.tables import load_cases
-from leadsman.laws.calibration import constants
+from leadsman.laws.calibration import rounded_constants
 
 KINDS = {
     "tables": ("gadre", "obsscaling", "olmo_ladder", "porian", "routing"),
@@ -75,7 +75,7 @@ def main() -> None:
     folder = Path(calibration.__file__).parent
     history.write_parquet(folder / "history.parquet", compression="zstd", compression_level=19)
     model = learn_from(history)
-    (folder / "error_model.json").write_text(json.dumps(constants(model), indent=1) + "\n")
+    (folder / "error_model.json").write_text(json.dumps(rounded_constants(model), indent=1) + "\n")
     result = assemble(measured, left_out, history)
     print_report(result)
     write_report(result, options.out)

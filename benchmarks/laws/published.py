@@ -23,7 +23,7 @@ import polars as pl
 from scipy.stats import spearmanr
 
 from leadsman.laws.base import Law
-from leadsman.laws.methods.accept_then_stop import AcceptThenStop, best_way
+from leadsman.laws.methods.accept_then_stop import AcceptThenStop, best_law
 from leadsman.laws.methods.collaborative import Collaborative
 from leadsman.laws.methods.curve_transfer import CurveTransfer, early_part
 from leadsman.laws.methods.exponential_mixing import ExponentialMixing
@@ -234,7 +234,7 @@ def rectified(data: Path) -> list[Row]:
         "accept-then-stop": AcceptThenStop,
         "line through the last three sizes": lambda: AcceptThenStop(stop=0.0),
     }
-    ways = [AcceptThenStop(), *(AcceptThenStop(accept=k, stop=0.0) for k in (3, 4, 5, 6))]
+    lines = [AcceptThenStop(), *(AcceptThenStop(accept=k, stop=0.0) for k in (3, 4, 5, 6))]
     rolling = "line chosen by rolling origin within those sizes"
     wrong: dict[str, list[float]] = {"rectified": [], "plain power law": []}
     correlation: dict[str, list[str]] = {name: [] for name in (*selection, rolling)}
@@ -256,8 +256,8 @@ def rectified(data: Path) -> list[Row]:
             truth.append(losses[-1])
             seen.append(part)
         # Which line: the one that would have predicted the largest size seen, from an eighth.
-        way = best_way(seen, ways, reach=8)
-        predicted[rolling] = [float(way.fit(part).curve(largest)[0]) for part in seen]
+        chosen = best_law(seen, lines, reach=8)
+        predicted[rolling] = [float(chosen.fit(part).curve(largest)[0]) for part in seen]
         for name in correlation:
             found = float(np.corrcoef(predicted[name], truth)[0, 1])
             correlation[name].append(f"{task} {found:.3f}")

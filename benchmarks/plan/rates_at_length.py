@@ -32,9 +32,9 @@ from leadsman.plan.settings.believe import belief_of_soundings
 from leadsman.plan.settings.runs import setting_runs
 from leadsman.plan.settings.vary import VarySpec
 from leadsman.runs import Recipe, Run
-from leadsman.train.cost import branch_tokens
 from leadsman.train.defaults import shape_of_width
 from leadsman.train.ladder import plan_trunks, train_ladder
+from leadsman.train.ladder.design import branch_tokens
 
 SEEDS = (0, 1)
 WIDTHS = (32, 48)

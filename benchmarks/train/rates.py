@@ -69,7 +69,7 @@ def main() -> None:
     argparse.ArgumentParser(description=__doc__.partition("\n")[0]).parse_args()
     import torch
 
-    from leadsman.train.cost import probe_tokens_per_second
+    from leadsman.train.machine_speed import probe_tokens_per_second
     from leadsman.train.provenance import device_name
 
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = tempfile.mkdtemp()

@@ -22,9 +22,10 @@ from scipy.optimize import nnls
 
 from leadsman.engine import LocalEngine
 from leadsman.runs import Run
-from leadsman.train.cost import branch_tokens, estimate_ladder_seconds
+from leadsman.train.cost import estimate_ladder_seconds
 from leadsman.train.defaults import ladder_shapes
 from leadsman.train.ladder import plan_trunks, train_ladder
+from leadsman.train.ladder.design import branch_tokens
 
 SEEDS = (0, 1, 2)
 BRANCHES = 4

@@ -2,12 +2,12 @@
 
     LEADSMAN_CORPORA=DIR python -m benchmarks.train.sweep
 
-The sweep is what ``leadsman sound`` does with `--way processes`: start the processes, compile,
+The sweep is what ``leadsman sound`` does with `--layout processes`: start the processes, compile,
 train, evaluate and write 64 runs (16 learning rates x 4 seeds). The loop is one process with the
 compiled model that does runs one after another, with one thread and with two: `steady` is its rate
 while it trains, `counted` its rate over 64 runs with start-up, compilation and evaluation, from
 runs it really did (the first one with compilation, the mean of the next ones for the rest). Each
-way has an empty compilation cache.
+layout has an empty compilation cache.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def child(options: argparse.Namespace) -> None:
     """Do the sweep, or some runs in one loop; print the seconds of each finished run."""
     from leadsman.engine import LocalEngine
     from leadsman.train.ladder import run_trunk, train_ladder
-    from leadsman.train.sweep import Way, lay_out
+    from leadsman.train.layout import Layout, lay_out
 
     corpora = Corpora(options.data)
     places: dict[str, Any] = {
@@ -55,14 +55,14 @@ def child(options: argparse.Namespace) -> None:
     }
     recipes = design(corpora, options.tokens)
     if options.child == "sweep":
-        way = Way("processes", workers=2)
-        jobs = lay_out(recipes, way, compiled=True, **places)
+        layout = Layout("processes", workers=2)
+        jobs = lay_out(recipes, layout, compiled=True, **places)
         runs = train_ladder(jobs, LocalEngine(2))
         assert all(run.status == "finished" for run in runs), [run.reason for run in runs]
         print(json.dumps({"runs": len(runs), "flops": sum(recipe.flops for recipe in recipes)}))
         return
-    way = Way("threads", workers=1, threads=int(options.child))
-    jobs = lay_out(recipes[:LOOP_RUNS], way, compiled=True, **places)
+    layout = Layout("threads", workers=1, threads=int(options.child))
+    jobs = lay_out(recipes[:LOOP_RUNS], layout, compiled=True, **places)
     ends, began = [], time.perf_counter()
     for job in jobs:
         run_trunk(job)

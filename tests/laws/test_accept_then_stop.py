@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from leadsman.errors import DesignError
-from leadsman.laws.methods.accept_then_stop import AcceptThenStop, best_way
+from leadsman.laws.methods.accept_then_stop import AcceptThenStop, best_law
 
 SIZES = 200.0 * 2.0 ** np.arange(11)
 
@@ -41,17 +41,26 @@ def test_two_sizes_are_not_enough():
         AcceptThenStop().fit(pl.DataFrame({"tokens": [1e3, 2e3], "loss": [2.0, 1.9]}))
 
 
-def test_the_way_is_chosen_by_what_it_would_have_predicted():
+def test_replicates_of_one_size_are_no_other_sizes():
+    # A line through one size has no slope: it used to end in a singular matrix.
+    runs = pl.DataFrame({"tokens": [1e3, 4e3, 4e3, 4e3], "loss": [2.0, 1.9, 1.91, 1.92]})
+    with pytest.raises(DesignError, match="3 data sizes, not 2"):
+        AcceptThenStop().fit(runs)
+    more = pl.concat([runs, pl.DataFrame({"tokens": [2e3], "loss": [1.95]})])
+    assert AcceptThenStop(stop=0.0).fit(more).used == 5
+
+
+def test_the_law_is_chosen_by_what_it_would_have_predicted():
     sizes = 200.0 * 2.0 ** np.arange(11)
-    ways = (AcceptThenStop(stop=0.0), AcceptThenStop(accept=6, stop=0.0))
+    laws = (AcceptThenStop(stop=0.0), AcceptThenStop(accept=6, stop=0.0))
     # A curve that keeps bending is followed best by its end, a noisy straight one by all of it.
     bent = [pl.DataFrame({"tokens": sizes, "loss": 4 / (1 + sizes / 3e3) ** b}) for b in (0.3, 0.5)]
-    assert best_way(bent, ways, reach=8) is ways[0]
+    assert best_law(bent, laws, reach=8) is laws[0]
     rng = np.random.default_rng(0)
     straight = [
         pl.DataFrame({"tokens": sizes, "loss": 9 * sizes**-0.2 * np.exp(noise)})
         for noise in 0.05 * rng.standard_normal((20, 11))
     ]
-    assert best_way(straight, ways, reach=8) is ways[1]
+    assert best_law(straight, laws, reach=8) is laws[1]
     with pytest.raises(DesignError, match="add runs at smaller sizes"):
-        best_way([bent[0][:4]], ways, reach=8)
+        best_law([bent[0][:4]], laws, reach=8)

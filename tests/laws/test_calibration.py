@@ -18,7 +18,7 @@ from leadsman.laws.calibration import (
     past_errors,
 )
 from leadsman.laws.calibration.learn import LEVELS, _student_through, own_by_table
-from leadsman.laws.competition import Block, law_weights, says
+from leadsman.laws.competition import Block, law_weights, relative_errors
 
 PLANTED = ErrorModel(level=-0.6, change_share=-1.5, growth=0.4, bias=0.5, dof=6.0)
 
@@ -190,7 +190,7 @@ def test_the_better_predictor_gets_the_weight():
     log_y = np.zeros(5)
     log_pred = np.stack([np.full(5, 0.001), np.full(5, 0.1), np.full(5, np.nan)])
     block = Block(10, log_pred, log_pred, np.ones(3), np.ones(3), log_pred, np.ones(5), log_y)
-    said = [says(block, 1.0)] * 4
+    said = [relative_errors(block, 1.0)] * 4
     weights = law_weights(said, np.full(3, 1 / 3))
     assert weights.sum() == pytest.approx(1.0)
     assert weights[0] > 0.9

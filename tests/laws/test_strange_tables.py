@@ -10,14 +10,14 @@ from leadsman.cli import forecast as commands
 from leadsman.errors import DesignError, InputError
 from leadsman.laws import forecast_runs
 from leadsman.laws.screening import (
-    checkpoint_doubts,
+    checkpoint_warnings,
     complete,
-    constant_doubts,
+    constant_input_warnings,
     fewer_rows,
     in_unit_of,
 )
 from leadsman.laws.table import column, read_table
-from leadsman.laws.unread import unread_doubts
+from leadsman.laws.unmodelled import unmodelled_warnings
 
 
 def runs(seed=0, noise=0.004):
@@ -143,9 +143,9 @@ def test_points_are_counted_in_the_flops_of_the_runs():
 def test_an_input_that_never_varies_is_not_forecast_silently():
     one_size = runs().filter(pl.col("params") == 1e8)
     elsewhere = POINT.with_columns(tokens=pl.lit(1e10))
-    said = constant_doubts(one_size, elsewhere, ["params", "tokens"])[0]
+    said = constant_input_warnings(one_size, elsewhere, ["params", "tokens"])[0]
     assert said[0].startswith("every run has params 1e+08, this point 1e+09")
-    assert constant_doubts(one_size, elsewhere.with_columns(params=1e8), ["params"]) == [()]
+    assert constant_input_warnings(one_size, elsewhere.with_columns(params=1e8), ["params"]) == [()]
 
 
 def swept(rng, effect):
@@ -158,16 +158,16 @@ def swept(rng, effect):
 
 def test_a_setting_no_law_reads_is_pointed_out_and_a_seed_is_not():
     table = swept(np.random.default_rng(0), 0.03)
-    (said,) = unread_doubts(table, y="loss", x=["params", "tokens"])
+    (said,) = unmodelled_warnings(table, y="loss", x=["params", "tokens"])
     assert said.startswith("optimizer has 3 values, which differ by 6.")
     assert "make it the group" in said
-    assert unread_doubts(table, y="loss", x=["params", "tokens", "optimizer"]) == ()
+    assert unmodelled_warnings(table, y="loss", x=["params", "tokens", "optimizer"]) == ()
     assert any("optimizer has 3 values" in each for each in forecast_runs(table, POINT).warnings[0])
 
 
 def test_replicates_that_differ_by_noise_are_not_called_settings():
     false = [
-        unread_doubts(swept(np.random.default_rng(k), 0.0), y="loss", x=["params", "tokens"])
+        unmodelled_warnings(swept(np.random.default_rng(k), 0.0), y="loss", x=["params", "tokens"])
         for k in range(20)
     ]
     assert false == [()] * 20
@@ -175,7 +175,7 @@ def test_replicates_that_differ_by_noise_are_not_called_settings():
 
 def test_a_table_without_replicates_has_no_unread_settings():
     table = runs().with_columns(half=pl.col("params") > 5e7)
-    assert unread_doubts(table, y="loss", x=["params", "tokens"]) == ()
+    assert unmodelled_warnings(table, y="loss", x=["params", "tokens"]) == ()
 
 
 def test_decimals_and_whole_numbers_are_numbers(tmp_path):
@@ -264,8 +264,8 @@ def test_rows_that_may_be_checkpoints_are_asked_about():
             for step in steps
         ]
     )
-    assert "--run COLUMN" in checkpoint_doubts(table)[0]
-    assert checkpoint_doubts(runs().with_columns(step=pl.col("tokens"))) == ()
+    assert "--run COLUMN" in checkpoint_warnings(table)[0]
+    assert checkpoint_warnings(runs().with_columns(step=pl.col("tokens"))) == ()
 
 
 def test_thousands_of_rows_are_thinned_evenly_and_said():

@@ -10,7 +10,7 @@ from leadsman.plan.settings.axes import Axes
 from leadsman.plan.settings.runs import compute_of, longer, setting_runs
 from leadsman.plan.settings.vary import VarySpec
 from leadsman.runs import Mixture, Run
-from leadsman.train.cost import ladder_recipes
+from leadsman.train.ladder.design import ladder_recipes
 
 SOURCES = ("web", "code", "books")
 MIXTURES = (

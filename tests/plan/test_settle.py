@@ -9,10 +9,10 @@ import pytest
 from leadsman.plan.decision import Dimension, Space
 from leadsman.plan.decision.effects import SettingsEffect
 from leadsman.plan.settings.axes import Axes
-from leadsman.plan.settings.settle import certain_settings
+from leadsman.plan.settings.settle import certain_settings, setting_dimensions
 from leadsman.plan.settings.vary import VarySpec
 from leadsman.runs import Mixture
-from leadsman.train.cost import ladder_recipes
+from leadsman.train.ladder.design import ladder_recipes
 
 SELECTED = Mixture("selected", {"selected": 1.0})
 LADDER = ladder_recipes(
@@ -124,3 +124,25 @@ def test_a_best_rate_moves_by_a_power_of_the_tokens_so_only_on_a_log_scale(axes,
         gaps.append(means[1] - means[0])
     assert gaps[0] == pytest.approx(0.02, abs=0.005)
     assert (abs(gaps[1] - gaps[0]) > 0.02) == moves
+
+
+def test_the_effect_of_a_selection_rate_is_less_sure_at_another_length(axes, learned):
+    """It is carried as it is; its spread grows by a tenth of the effects' own an e-fold."""
+    spreads = []
+    for at in (SHORT, LONG):
+        points = [at | {"lr": axes.reference["lr"], "keep": keep} for keep in ("0.1", "0.25")]
+        draws = learned.effect(pl.DataFrame(points))
+        change = draws[:, 0] - draws[:, 1]
+        assert change.mean() == pytest.approx(-0.03, abs=0.005)
+        spreads.append(change.std())
+    assert spreads[1] > 1.5 * spreads[0]
+
+
+def test_no_share_is_planned_beyond_the_one_that_was_tried():
+    spec = VarySpec(lr=(), keep=(), batch_tokens=(), added_share=0.2)
+    moved = Axes.of(spec, [SELECTED], ("web", "law"), LADDER[0], keep=0.25)
+    found = setting_dimensions(moved)
+    assert {name: (each.low, each.high) for name, each in found.items()} == {
+        "add.web": (0.0, 0.2),
+        "add.law": (0.0, 0.2),
+    }

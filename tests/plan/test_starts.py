@@ -9,14 +9,13 @@ import polars as pl
 import pytest
 
 from leadsman.errors import BudgetError, DesignError
-from leadsman.humanize import way_and_mixture
+from leadsman.humanize import base_of, way_and_mixture
 from leadsman.plan import Plan, Project, conclude
 from leadsman.plan.account.account import starts_of
 from leadsman.plan.adaptive import first_round
 from leadsman.plan.decision import series as decision_series
 from leadsman.plan.designed import Designed
 from leadsman.plan.settings import believe
-from leadsman.plan.settings.axes import base_name
 from leadsman.plan.settings.runs import setting_runs
 from leadsman.plan.soundings import check_budget, final_options, refusal, sounding_recipes
 from leadsman.plan.starts import Start, StartSpec
@@ -68,7 +67,7 @@ def truth(recipe) -> float:
 
     A selected token is worth three natural ones; keeping a tenth is worth 2 %.
     """
-    mixture = way_and_mixture(base_name(recipe.mixture.name), recipe.start)[1]
+    mixture = way_and_mixture(base_of(recipe.mixture.name), recipe.start)[1]
     tokens = QUALITY[mixture] * recipe.tokens
     floor = 0.9 + 9 / recipe.shape.non_embedding_params**0.25
     keep = 0.98 if "selected@0.1" in recipe.mixture.weights else 1.0
@@ -129,7 +128,7 @@ def test_continuing_wins_at_a_small_budget(small):
     check(plan)
     assert plan.chosen.recipe.start == START.id
     assert plan.chosen.recipe.shape == SHAPE
-    assert base_name(plan.chosen.recipe.mixture.name) == "continue tiny on selected"
+    assert base_of(plan.chosen.recipe.mixture.name) == "continue tiny on selected"
 
 
 @pytest.mark.slow
@@ -137,7 +136,7 @@ def test_a_whole_plan_at_a_large_budget_starts_fresh(tmp_path):
     plan = planned(tmp_path, LARGE)
     check(plan)
     assert not plan.chosen.recipe.start
-    assert base_name(plan.chosen.recipe.mixture.name) == "selected"
+    assert base_of(plan.chosen.recipe.mixture.name) == "selected"
 
 
 def test_settings_are_tried_on_what_is_ahead_and_found_there(small):

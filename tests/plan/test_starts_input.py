@@ -66,6 +66,22 @@ def test_a_model_saved_by_leadsman_finds_the_tokenizer_of_its_working_directory(
     assert look(tmp_path, given)[1][0].tokenizer == tmp_path / "work/tokenizer.json"
 
 
+def test_a_model_in_several_files_is_the_same_start(tmp_path, given):
+    """Saved again by transformers, in files of a few kilobytes with an index."""
+    transformers = pytest.importorskip("transformers")
+    one = look(tmp_path, given)[1][0]
+    model = transformers.LlamaForCausalLM.from_pretrained(tmp_path / "base")
+    (tmp_path / "base/model.safetensors").unlink()
+    model.save_pretrained(tmp_path / "base", max_shard_size="10KB")
+    assert (tmp_path / "base/model.safetensors.index.json").exists()
+    several = look(tmp_path, given)[1][0]
+    assert several.shape == one.shape
+    assert several.id != one.id  # an identity is that of the files
+    next((tmp_path / "base").glob("model-00002*")).unlink()
+    with pytest.raises(InputError, match="copy all files of the model"):
+        look(tmp_path, given)
+
+
 def test_without_starts_nothing_is_looked_at(tmp_path, given):
     del given["starts"]
     project, starts = look(tmp_path, given)

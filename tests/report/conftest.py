@@ -208,7 +208,9 @@ def _stages(work: Path) -> None:
             "examples": [{"id": "web/17", "why": "near copy of web/3", "text": "Lorem ipsum."}],
             "warnings": [],
         },
-        "select": {"method": "dsir", "documents": 450, "bytes": 3_500_000, "note": "Near it.",
+        "select": {"method": "dsir", "called": "DSIR", "keep": 0.25, "documents": 450,
+                   "bytes": 3_500_000, "note": "Near it.",
+                   "sets": {"selected@0.1": {"by_source": {"web": 3, "code": 1}}},
                    "examples": [{"id": "code/9", "why": "score 3.2", "text": "def f(): ..."}]},
         "mixtures": {"by_source": {
             "natural": {"web": 0.3, "code": 0.7}, "uniform": {"web": 0.5, "code": 0.5},

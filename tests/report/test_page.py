@@ -105,7 +105,32 @@ def test_base_models_are_named_with_what_to_do_with_them(own_project, tmp_path):
     file.write_text(json.dumps(plan))
     title = page_of(own_project, tmp_path).partition("<h1>")[2].partition("</h1>")[0]
     assert title.startswith("Continue tiny-A (")
-    assert title.endswith("tokens of the natural mixture")
+    assert title.endswith("tokens from all sources by their size")
+
+
+def test_data_is_called_what_a_person_would_call_it(own_project, tmp_path):
+    """The ledger's name stands once, in the list that explains it; all else is in words."""
+    file = own_project / "plan.json"
+    plan = json.loads(file.read_text())
+    name = "selected + keep 0.1 + 50 % web"
+    plan["chosen"]["recipe"]["mixture"] = {"name": name, "weights": {"selected@0.1": 0.5,
+                                                                     "web": 0.5}}  # fmt: skip
+    plan["chosen"]["label"] = f"{name}, lr 0.003"
+    plan["epochs"][0]["source"] = "selected@0.1"
+    file.write_text(json.dumps(plan))
+    page = (
+        page_of(own_project, tmp_path)
+        .partition('<section id="reproduce"')[0]
+        .replace("\u00a0", " ")
+    )
+    title = page.partition("<h1>")[2].partition("</h1>")[0]
+    assert title.endswith(" tokens: half from the best tenth of the text by DSIR, half from web")
+    assert "<td>half best tenth, half web, lr 0.003</td>" in page
+    assert "training on all sources by size reaches with all of it" in page
+    assert page.count(name) == page.count(f"<code>{name}</code>") == 1
+    assert page.count("<code>natural</code>") == 1
+    assert "selected@0.1" not in page
+    assert "best quarter: small runs" in page
 
 
 def test_page_without_prices_or_draws_leaves_those_parts_out(make_project, tmp_path):

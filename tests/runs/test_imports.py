@@ -122,3 +122,20 @@ def test_the_command(tmp_path):
     assert "1 runs in" in result.output
     assert Ledger(place).ids() == ["tiny"]
     assert CliRunner().invoke(app, [*command, "mlflow"]).exit_code != 0
+
+
+def test_values_that_a_ledger_does_not_take_over_are_told(tmp_path):
+    from typer.testing import CliRunner
+
+    from leadsman.cli.main import app
+
+    file, place = tmp_path / "runs.csv", str(tmp_path / "new")
+    command = ["runs", "import", str(file), "--ledger", place, "--from", "table"]
+    file.write_text("id,params,loss\nsmall,1e6,4.0\nlarge,1e7,3.5\n")
+    for _ in range(2):
+        assert "Warning" not in CliRunner().invoke(app, command).output
+    file.write_text("id,params,loss\nsmall,1e6,4.0\nlarge,1e7,3.4\n")
+    told = CliRunner().invoke(app, command)
+    assert told.exit_code == 0
+    assert "1 of them were there with other values and stay as they were: large" in told.output
+    assert Ledger(place).get("large").losses == {"eval": 3.5}

@@ -37,7 +37,9 @@ LADDER = {k: v for k, v in RECIPE.items() if k not in ("model", "lr")} | {
 @pytest.fixture
 def folder(texts, tmp_path, monkeypatch):
     """The texts, and a machine whose speed need not be measured."""
-    monkeypatch.setattr("leadsman.train.cost.probe_tokens_per_second", lambda seconds: 12_750)
+    monkeypatch.setattr(
+        "leadsman.train.machine_speed.probe_tokens_per_second", lambda seconds: 12_750
+    )
     for name, documents in texts.items():
         lines = [json.dumps({"text": document}) for document in documents]
         (tmp_path / f"{name}.jsonl").write_text("\n".join(lines))

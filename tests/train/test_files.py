@@ -176,7 +176,9 @@ def test_dry_run_tells_and_trains_nothing(write, tmp_path, monkeypatch):
 
     from leadsman.cli.main import app
 
-    monkeypatch.setattr("leadsman.train.cost.probe_tokens_per_second", lambda seconds: 6_375)
+    monkeypatch.setattr(
+        "leadsman.train.machine_speed.probe_tokens_per_second", lambda seconds: 6_375
+    )
     result = CliRunner().invoke(app, ["sound", str(write(LADDER)), "--dry-run"])
     assert result.exit_code == 0, result.output
     assert "24 runs from 12 trunks" in result.output

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from leadsman.cli.say import say
+from leadsman.cli.wrapped import echo_wrapped
 
 if TYPE_CHECKING:
     from leadsman.runs import ModelShape
@@ -91,13 +91,13 @@ def memory(
     )
     estimate = estimate_memory(setting)
     limit = None if device is None else find_accelerator(device, table).memory_gb
-    say(_describe(setting.shape))
+    echo_wrapped(_describe(setting.shape))
     for part in ("weights", "gradients", "optimizer", "activations", "logits", "scratch"):
         typer.echo(f"  {part:12} {getattr(estimate, part) / 1e9:10.3f} GB")
     typer.echo(f"  {'peak':12} {estimate.total / 1e9:10.3f} GB, reached at: {estimate.moment}")
     low, high = estimate.resident(lean=False)
     lean, _ = estimate.resident(lean=True)
-    say(
+    echo_wrapped(
         f"Tensors only. A process on a CPU holds {low / 1e9:.3g} to {high / 1e9:.3g} GB with its "
         f"libraries: glibc keeps freed memory. With `leadsman train --lean` "
         f"(MALLOC_MMAP_THRESHOLD_=65536) it holds {lean / 1e9:.3g} GB, for 1.3 to "
@@ -146,7 +146,7 @@ def serving(
     shape = _shape(params, width, layers, heads, kv_heads, ffn_width, vocab, prompt + output)
     accelerator = find_accelerator(device, table)
     cost = serving_cost(shape, spec, accelerator)
-    say(_describe(shape))
+    echo_wrapped(_describe(shape))
     typer.echo(f"  weights {cost.weight_bytes / 1e9:.3f} GB; ", nl=False)
     typer.echo(f"KV cache {cost.kv_cache_bytes / 1e6:.1f} MB a request")
     typer.echo(f"  prefill {cost.prefill_flops:.3g} FLOPs, {1e3 * cost.prefill_seconds:.3g} ms")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from leadsman.cli.run_tables import X
-from leadsman.cli.say import say
+from leadsman.cli.wrapped import echo_wrapped
 
 if TYPE_CHECKING:
     from leadsman.plan.table import TablePlan
@@ -36,13 +36,13 @@ def decide(
     plan = _plan(runs, spec, x)
     decision = plan.decision
     low, median, high = _quantiles(decision.draws)
-    say(f"Choose: {_point(decision.point)}", indent="  ")
+    echo_wrapped(f"Choose: {_point(decision.point)}", indent="  ")
     typer.echo(f"  result {median:.4g} (80 %: {low:.4g} to {high:.4g}); law: {plan.law}")
     typer.echo(f"  expected regret {decision.expected_regret:.2g}")
     binding = [name for name, slack in decision.slacks.items() if slack < 1e-3]
     typer.echo(f"  bound by: {', '.join(binding) or 'nothing'}")
     for name, point, gap in plan.rules:
-        say(f"Beats {name} ({_point(point)}) by {gap:.2g}", indent="  ")
+        echo_wrapped(f"Beats {name} ({_point(point)}) by {gap:.2g}", indent="  ")
     if len(decision.alternatives) > 1:
         typer.echo("Alternatives (probability of being the best of them):")
         for point, value, first in decision.alternatives:
@@ -56,7 +56,7 @@ def decide(
         for name, worth in plan.purchase.worth.items():
             typer.echo(f"  {name} is worth {worth:.2g} of the result")
     for note in plan.notes:
-        say(f"Note: {note}", indent="  ")
+        echo_wrapped(f"Note: {note}", indent="  ")
     if out is not None:
         _write(plan, out)
         typer.echo(f"Wrote {out}")
@@ -77,7 +77,7 @@ def next_(
     if spec is None:
         raise InputError("a table of runs needs a second file: y, space, budget (YAML)")
     plan = _plan(runs, spec, x)
-    say(f"{'Stop' if plan.next.stop else 'Go on'}: {plan.next.why}")
+    echo_wrapped(f"{'Stop' if plan.next.stop else 'Go on'}: {plan.next.why}")
     for each in plan.next.runs[:count]:
         point = plan.next_points.row(each.row, named=True)
         typer.echo(f"  {each.value:.2g} for {each.cost:.3g} FLOPs: {_point(point)}")
@@ -95,19 +95,19 @@ def _next_of_project(project: Path, count: int) -> None:
     found = plan.get("next")
     if found is None:
         raise InputError("the plan is of an older version; run `leadsman plan` again", file=stored)
-    say(f"{'Stop' if found['stop'] else 'Go on'}: {found['why']}")
+    echo_wrapped(f"{'Stop' if found['stop'] else 'Go on'}: {found['why']}")
     if found["stop"] and found["runs"]:
-        say("The best of those that are not worth it (what each is expected to save):")
+        echo_wrapped("The best of those that are not worth it (what each is expected to save):")
     for each in found["runs"][:count]:
         guess = " (not yet tried; valued like the settings that were)" if each.get("guess") else ""
-        say(
+        echo_wrapped(
             f"  {each['value']:.2g} for {each['flops']:.2e} FLOPs: {each['mixture']}, "
             f"{count_of(each['params'])} parameters, {count_of(each['tokens'])} tokens{guess}",
             indent="    ",
         )
     for each in plan.get("kept", ()):
         name, kept = setting_name(each["axis"]), setting_value(each["kept"])
-        say(f"Not measured: {name}, kept at {kept} ({each['why']})", indent="  ")
+        echo_wrapped(f"Not measured: {name}, kept at {kept} ({each['why']})", indent="  ")
 
 
 def _plan(runs: Path, spec: Path, x: str) -> TablePlan:

@@ -244,11 +244,11 @@ def _read_screened(path: Path, x: str, y: str) -> tuple[pl.DataFrame, list[str]]
 
     table, inputs = read_runs(path, x, y, curves=y == "loss")
     table, gaps = complete(table, y=y, x=inputs or None)
-    table, doubts = screen(table, y=y, x=varying(table, inputs or None))
+    table, warnings = screen(table, y=y, x=varying(table, inputs or None))
     compute = compute_of(table, inputs or None)
     table, thinned = fewer_rows(table, compute, group=None, run=run_column(table))
-    for doubt in (*gaps, *doubts, *thinned):
-        typer.echo(f"Warning: {doubt}", err=True)
+    for warning in (*gaps, *warnings, *thinned):
+        typer.echo(f"Warning: {warning}", err=True)
     return table, inputs
 
 

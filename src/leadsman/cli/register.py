@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from leadsman.cli.ledgers import LedgerOption, open_ledger
+
 if TYPE_CHECKING:
     from leadsman.runs import ForecastBook
-
-LedgerOption = Annotated[
-    str, typer.Option("--ledger", "-l", help="Ledger directory or URL (PROJECT/work/ledger).")
-]
 
 group = typer.Typer(help="Write forecasts down before their runs; check that none was changed.")
 
@@ -63,7 +61,7 @@ def list_forecasts(ledger: LedgerOption = "work/ledger") -> None:
     from rich.console import Console
     from rich.table import Table
 
-    book = _open(ledger)
+    book = open_ledger(ledger).book
     scored = {each.forecast.id: each for each in book.scores()}
     console, found = Console(), book.forecasts()
     results = sorted({forecast.y for _, forecast in found.values()})
@@ -101,7 +99,7 @@ def verify(
     """Check the chain; the first entry that was changed, removed or dated back is named."""
     from leadsman.errors import InputError
 
-    book = _open(ledger)
+    book = open_ledger(ledger).book
     fault = book.verify(head=head)
     if fault is not None:
         raise InputError(f"entry {fault.number} {fault.why}", file=f"{ledger}/registry")
@@ -130,7 +128,7 @@ def score(
         raise InputError("--id and --actual belong together")
     if actual is not None and not math.isfinite(actual):
         raise InputError(f"must be a finite number, not {actual}", column="--actual")
-    book = _open(ledger)
+    book = open_ledger(ledger).book
     book.score({run_id: actual} if run_id is not None and actual is not None else {})
     _tell_record(book)
 
@@ -152,15 +150,3 @@ def _tell_record(book: ForecastBook) -> None:
     )
     latest = ", ".join(f"{100 * error:+.2f} %" for error in record.errors[-8:])
     typer.echo(f"  latest errors, oldest first: {latest}")
-
-
-def _open(location: str) -> ForecastBook:
-    from leadsman.errors import InputError
-    from leadsman.runs import Ledger
-
-    if "://" not in location and not Path(location).is_dir():
-        raise InputError(
-            "there is no ledger here; name one with --ledger (a project keeps it in work/ledger)",
-            file=location,
-        )
-    return Ledger(location).book

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-LedgerOption = Annotated[
-    str, typer.Option("--ledger", "-l", help="Ledger directory or URL (PROJECT/work/ledger).")
-]
+from leadsman.cli.ledgers import LedgerOption, open_ledger
 
 group = typer.Typer(help="Look into the ledger: every run, its settings, curve and results.")
 
@@ -18,18 +16,6 @@ group = typer.Typer(help="Look into the ledger: every run, its settings, curve a
 def register(app: typer.Typer) -> None:
     """Add the commands of this group."""
     app.add_typer(group, name="runs")
-
-
-def _open(location: str) -> Any:
-    from leadsman.errors import InputError
-    from leadsman.runs import Ledger
-
-    if "://" not in location and not Path(location).is_dir():
-        raise InputError(
-            "there is no ledger here; name one with --ledger (a project keeps it in work/ledger)",
-            file=location,
-        )
-    return Ledger(location)
 
 
 @group.command("ls")
@@ -40,7 +26,7 @@ def list_runs(ledger: LedgerOption = "work/ledger") -> None:
 
     from leadsman.humanize import count
 
-    runs = list(_open(ledger))
+    runs = list(open_ledger(ledger))
     table = Table(box=None, pad_edge=False)
     for heading in ("id", "role", "mixture", "params", "tokens", "FLOPs", "bpb", "status"):
         right = heading in ("params", "tokens", "FLOPs", "bpb")
@@ -64,7 +50,7 @@ def list_runs(ledger: LedgerOption = "work/ledger") -> None:
 @group.command("show")
 def show(run: str, ledger: LedgerOption = "work/ledger") -> None:
     """Show one run whole, as JSON (a unique beginning of its id is enough)."""
-    typer.echo(json.dumps(_open(ledger).get(run).to_dict(), indent=1))
+    typer.echo(json.dumps(open_ledger(ledger).get(run).to_dict(), indent=1))
 
 
 @group.command("sql")
@@ -77,7 +63,7 @@ def sql(
 
     A column with a dot in its name is quoted: leadsman runs sql 'select id, "bpb.target" from runs'
     """
-    frame = _open(ledger).sql(query)
+    frame = open_ledger(ledger).sql(query)
     if as_json:
         typer.echo(frame.write_json())
         return
@@ -103,7 +89,7 @@ def compare_runs(
     from leadsman.runs.compare import compare
     from leadsman.runs.curves import write_curves
 
-    book = _open(ledger)
+    book = open_ledger(ledger)
     found = compare(book, a, b)
     names = (found.a.id[:8], found.b.id[:8])
     settings = [(name, *map(str, values)) for name, values in found.settings.items()]
@@ -175,3 +161,12 @@ def import_runs(
             column="from",
         )
     typer.echo(f"{len(runs)} runs in {ledger}: {', '.join(run.id for run in runs[:5])}")
+    # A ledger is only added to: what a file says otherwise than a finished run is not taken over.
+    undated = [(book.get(run.id).to_dict(), run.to_dict(), {"created": ""}) for run in runs]
+    other = [new["id"] for old, new, date in undated if old | date != new | date]
+    if other:
+        typer.echo(
+            f"Warning: {len(other)} of them were there with other values and stay as they were: "
+            f"{', '.join(other[:5])}; import them under other ids or into another ledger",
+            err=True,
+        )

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from leadsman.runs import Run
     from leadsman.train.files import Design
     from leadsman.train.ladder import TrunkJob, TrunkProgress
-    from leadsman.train.sweep import Way
+    from leadsman.train.layout import Layout
 
 
 def register(app: typer.Typer) -> None:
@@ -39,7 +39,7 @@ def train(
 
     if lean and not return_freed_memory_everywhere():
         typer.echo("  --lean has no effect here: it sets glibc's allocator")
-    design = load_recipe_file(recipe, note=not dry_run)
+    design = load_recipe_file(recipe, record_failure=not dry_run)
     for line in explain(design.recipes[0]):
         typer.echo(f"  {line}")
     _carry_out(design, workers=1, dry_run=dry_run)
@@ -51,7 +51,7 @@ def sound(
         bool, typer.Option("--dry-run", help="Say what would be done and how long it would take.")
     ] = False,
     workers: Annotated[int, typer.Option(help="Cores to use; 0: all.")] = 0,
-    way: Annotated[
+    layout: Annotated[
         str,
         typer.Option(help="processes, threads, stacked, or auto: the fastest by measurement."),
     ] = "auto",
@@ -61,14 +61,14 @@ def sound(
     from leadsman.train.files import load_ladder_file
     from leadsman.train.schedule import explain_schedule
 
-    design = load_ladder_file(ladder, note=not dry_run)
+    design = load_ladder_file(ladder, record_failure=not dry_run)
     for line in explain_schedule(max(design.recipes, key=lambda recipe: recipe.tokens)):
         typer.echo(f"  {line}")
-    _carry_out(design, workers=workers, dry_run=dry_run, way=way, engine=engine)
+    _carry_out(design, workers=workers, dry_run=dry_run, layout=layout, engine=engine)
 
 
 def _carry_out(
-    design: Design, *, workers: int, dry_run: bool, way: str = "processes", engine: str = "local"
+    design: Design, *, workers: int, dry_run: bool, layout: str = "processes", engine: str = "local"
 ) -> None:
     from leadsman.cli.watch import TerminalWatcher
     from leadsman.engine import open_engine
@@ -78,10 +78,10 @@ def _carry_out(
     where = open_engine(engine, workers=workers)
     for line in describe(design, where.workers):
         typer.echo(f"  {line}")
-    if way == "auto" and dry_run:
-        typer.echo("  the way is chosen by measuring at the start")
+    if layout == "auto" and dry_run:
+        typer.echo("  the layout is chosen by measuring at the start")
         return
-    chosen = _way(design, where.workers, way=way, measured=engine == "local")
+    chosen = _layout(design, where.workers, layout=layout, measured=engine == "local")
     if dry_run:
         return
     if engine == "local":
@@ -104,22 +104,22 @@ def _carry_out(
         raise LeadsmanError(f"{len(failed)} of {len(runs)} runs failed; {failed[0].reason}")
 
 
-def _way(design: Design, workers: int, *, way: str, measured: bool) -> Way:
-    """The way that was asked for, or that is fastest here."""
+def _layout(design: Design, workers: int, *, layout: str, measured: bool) -> Layout:
+    """The layout that was asked for, or that is fastest here."""
     from leadsman.errors import InputError
     from leadsman.train.cost import estimate_ladder_seconds
-    from leadsman.train.sweep import Way, choose_way
-    from leadsman.train.sweep.ways import largest_stack
+    from leadsman.train.layout import Layout, choose_layout
+    from leadsman.train.layout.layouts import largest_stack
 
     device = _device(design)
     if not device:
-        way = "processes"  # the runs will say it, and the ledger with them
-    processes = Way("processes", workers=workers, threads=design.fields["threads"])
-    if way == "auto" and measured:
+        layout = "processes"  # the runs will say it, and the ledger with them
+    processes = Layout("processes", workers=workers, threads=design.fields["threads"])
+    if layout == "auto" and measured:
         nominal = estimate_ladder_seconds(
             design.jobs, workers=workers, held_out_tokens=design.held_out_tokens
         )
-        choice = choose_way(
+        choice = choose_layout(
             design.recipes,
             design.fields["sources"],
             work=design.fields["work"],
@@ -128,17 +128,17 @@ def _way(design: Design, workers: int, *, way: str, measured: bool) -> Way:
             device=device,
             cores=workers,
         )
-        typer.echo(f"  {choice.way}; {choice.reason}")
-        return choice.way
-    if way in ("auto", "processes"):
+        typer.echo(f"  {choice.layout}; {choice.reason}")
+        return choice.layout
+    if layout in ("auto", "processes"):
         return processes
-    if way == "threads":
-        return Way("threads", workers=1, threads=workers)
-    if way == "stacked":
+    if layout == "threads":
+        return Layout("threads", workers=1, threads=workers)
+    if layout == "stacked":
         stack = largest_stack(design.recipes, device, workers=workers)
-        return Way("stacked", workers=workers, stack=stack)
+        return Layout("stacked", workers=workers, stack=stack)
     raise InputError(
-        f"{way!r} is no way; there are auto, processes, threads and stacked", column="way"
+        f"{layout!r} is no layout; there are auto, processes, threads and stacked", column="layout"
     )
 
 
@@ -153,13 +153,13 @@ def _device(design: Design) -> str:
         return ""
 
 
-def _jobs(design: Design, way: Way) -> list[TrunkJob]:
+def _jobs(design: Design, layout: Layout) -> list[TrunkJob]:
     from dataclasses import replace
 
     from leadsman.plan.stopping import LearningCurveStop
-    from leadsman.train.sweep import lay_out
+    from leadsman.train.layout import lay_out
 
-    jobs = lay_out(design.recipes, way, **design.fields)
+    jobs = lay_out(design.recipes, layout, **design.fields)
     if design.stop_margin is None:
         return jobs
     rule = LearningCurveStop(margin=design.stop_margin)
@@ -168,8 +168,9 @@ def _jobs(design: Design, way: Way) -> list[TrunkJob]:
 
 def describe(design: Design, workers: int) -> list[str]:
     """What a design will do: runs, tokens saved by branching, time, memory."""
-    from leadsman.train.cost import estimate_ladder_seconds, machine_ratio
+    from leadsman.train.cost import estimate_ladder_seconds
     from leadsman.train.footprint import estimate_memory_bytes
+    from leadsman.train.machine_speed import machine_ratio
 
     recipes, jobs = design.recipes, design.jobs
     alone = sum(recipe.tokens for recipe in recipes)

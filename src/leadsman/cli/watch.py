@@ -56,7 +56,8 @@ class TerminalWatcher:
         self.console.print(f"[bold cyan]●[/] [bold]{escape(title)}[/]")
 
     def note(self, text: str) -> None:
-        """A line under the present stage."""
+        """A line under the present stage; a number and its per cent stay on one."""
+        text = text.replace(" %", "\u00a0%")
         self.console.print(Padding(escape(text), (0, 0, 0, 2), expand=False))
 
     def table(self, title: str, header: list[str], rows: list[list[str]]) -> None:

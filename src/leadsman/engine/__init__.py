@@ -3,6 +3,7 @@
 from typing import Literal
 
 from leadsman.engine.base import Engine, Progress
+from leadsman.engine.cores import usable_cores
 from leadsman.engine.local import LocalEngine
 from leadsman.engine.ray import RayEngine
 from leadsman.engine.threads import ThreadEngine
@@ -16,6 +17,7 @@ __all__ = [
     "RayEngine",
     "ThreadEngine",
     "open_engine",
+    "usable_cores",
 ]
 
 EngineName = Literal["local", "ray"]

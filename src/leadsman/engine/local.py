@@ -10,6 +10,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
+from leadsman.engine.cores import usable_cores
 from leadsman.errors import EngineError
 
 Item = TypeVar("Item")
@@ -27,7 +28,7 @@ class LocalEngine:
     """
 
     def __init__(self, workers: int = 0) -> None:
-        self.workers = workers or len(os.sched_getaffinity(0))
+        self.workers = workers or usable_cores()
 
     def map(
         self, function: Callable[[Item], Result], items: Sequence[Item]

@@ -9,7 +9,6 @@ the *form* of the law is beyond the runs is not known to a law: see
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -97,7 +96,7 @@ class Law(Method, ABC):
 
     kind: ClassVar[Kind] = "law"
     inputs: tuple[str, ...]
-    output: ClassVar[Literal["loss", "score"]] = "loss"
+    output: Literal["loss", "score"] = "loss"
 
     @abstractmethod
     def fit(
@@ -120,12 +119,3 @@ class Law(Method, ABC):
             InputError: a column is missing or holds a value that cannot be.
             DesignError: these runs cannot tell the law's parameters apart; names a run that would.
         """
-
-
-def constants(values: Mapping[str, float]) -> str:
-    """Parameters as one line of text for tables and plots.
-
-    >>> constants({"E": 1.82, "A": 482.0})
-    'E 1.82, A 482'
-    """
-    return ", ".join(f"{name} {value:.4g}" for name, value in values.items())

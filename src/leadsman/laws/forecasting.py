@@ -26,30 +26,30 @@ from leadsman.laws.competition import (
     Block,
     compute_of,
     law_weights,
+    relative_errors,
     run_column,
-    says,
     tied,
 )
 from leadsman.laws.forecast import Forecast
 from leadsman.laws.perplexity import is_perplexity
 from leadsman.laws.score_results import ScoreTest, recognise, without_sampling
 from leadsman.laws.screening import (
-    checkpoint_doubts,
+    checkpoint_warnings,
     complete,
-    constant_doubts,
+    constant_input_warnings,
     fewer_rows,
     in_unit_of,
-    point_doubts,
-    ratio_doubts,
+    ratio_warnings,
     screen,
-    small_doubts,
+    small_point_warnings,
+    unit_warnings,
 )
 from leadsman.laws.series import Series, gather_series
 from leadsman.laws.table import column
-from leadsman.laws.unread import unread_doubts
+from leadsman.laws.unmodelled import unmodelled_warnings
 
-SUMS = ("flops", "step")
-"""Inputs that only say how far a run went: another value is what a forecast is of."""
+PROGRESS_INPUTS = ("flops", "step")
+"""Inputs that only tell how far a run went: another value is what a forecast is of."""
 
 
 def forecast_runs(
@@ -109,12 +109,12 @@ def forecast_runs(
     perplexity = is_perplexity(runs, y)
     if perplexity:
         runs = runs.with_columns(pl.Series(y, np.log(column(runs, y))))
-    runs, points, test, said = _read_scores(runs, points, y, x, score)
+    runs, points, test, on_scores = _read_scores(runs, points, y, x, score)
     run = run_column(runs, run)
     run = None if run == group else run  # a group of one run is its curve
-    runs, doubts = _screen(runs, y, x, group, run)
-    shown += (*said, *doubts)
-    unlike = _doubts_of_points(runs, points, inputs, law)
+    runs, on_runs = _screen(runs, y, x, group, run)
+    shown += (*on_scores, *on_runs)
+    unlike = _point_warnings(runs, points, inputs, law)
     refused: dict[object, str] = {}
     series = gather_series(
         runs,
@@ -135,7 +135,7 @@ def forecast_runs(
             replace(each, evidence=without_sampling(each.evidence, variance)) for each in series
         ]
     weights = weigh(series)
-    shown += (*_unused(series, x), *checkpoints_said(series[0].evidence.names, weights))
+    shown += (*_unused(series, x), *checkpoint_weight_warning(series[0].evidence.names, weights))
     values = predict_series(series, weights, error_model or bundled_model(), draws=draws, seed=seed)
     if test is not None:
         values = test.scores(values, points[kept.tolist()], seed=seed)
@@ -210,10 +210,10 @@ def own_errors(series: Sequence[Series]) -> list[list[Origin]]:
     An origin is forecast with weights from the smaller origins of its group and all origins of
     other groups: weights chosen on the errors they are judged by would flatter them.
     """
-    prior, said = _prior(series), _said(series)
-    everything = np.sum([np.zeros(len(prior)), *(row for rows in said for row in rows)], axis=0)
+    prior, errors = _prior(series), _relative_errors(series)
+    everything = np.sum([np.zeros(len(prior)), *(row for rows in errors for row in rows)], axis=0)
     found = []
-    for each, rows in zip(series, said, strict=True):
+    for each, rows in zip(series, errors, strict=True):
         origins = []
         for k, block in enumerate(each.evidence.origins):
             later = np.sum(rows[k:], axis=0)
@@ -226,13 +226,14 @@ def own_errors(series: Sequence[Series]) -> list[list[Origin]]:
 
 def weigh(series: Sequence[Series]) -> Floats:
     """Weights of the candidates from the rolling origins of all groups, shape (m,)."""
-    return law_weights([row for rows in _said(series) for row in rows], _prior(series))
+    errors = [row for rows in _relative_errors(series) for row in rows]
+    return law_weights(errors, _prior(series))
 
 
-def _said(series: Sequence[Series]) -> list[list[Floats]]:
-    """What each origin of each group says about the candidates."""
+def _relative_errors(series: Sequence[Series]) -> list[list[Floats]]:
+    """Errors of the candidates at each origin of each group, relative to the median candidate's."""
     reach = float(np.median(np.concatenate([each.evidence.final.distance for each in series])))
-    return [[says(block, reach) for block in each.evidence.origins] for each in series]
+    return [[relative_errors(block, reach) for block in each.evidence.origins] for each in series]
 
 
 def _prior(series: Sequence[Series]) -> Floats:
@@ -255,7 +256,7 @@ def describe_weights(names: Sequence[str], weights: Floats) -> str:
     return ", ".join(f"{name} {value:.2f}" for value, name in kept)
 
 
-def checkpoints_said(names: Sequence[str], weights: Floats) -> tuple[str, ...]:
+def checkpoint_weight_warning(names: Sequence[str], weights: Floats) -> tuple[str, ...]:
     """A sentence on how much fits with checkpoints count, where there are checkpoints."""
     used = np.array([name.endswith(CHECKPOINT_ROWS) for name in names])
     if not used.any():
@@ -275,14 +276,14 @@ def _read_scores(
 ) -> tuple[pl.DataFrame, pl.DataFrame, ScoreTest | None, tuple[str, ...]]:
     """Runs with error rates where results are scores, points with what their test needs."""
     test = score if isinstance(score, ScoreTest) else ScoreTest() if score else None
-    said: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     if score is None and y in runs.columns:
-        test, said = recognise(runs, y, x)
+        test, warnings = recognise(runs, y, x)
     if test is None:
-        return runs, points, None, said
+        return runs, points, None, warnings
     test, points = test.measured_on(runs, points, y)
     runs, left_out = test.error_rates(runs, y)
-    return runs, points, test, (*said, *left_out)
+    return runs, points, test, (*warnings, *left_out)
 
 
 def _screen(
@@ -290,36 +291,42 @@ def _screen(
 ) -> tuple[pl.DataFrame, tuple[str, ...]]:
     """Runs that laws are fitted on, and sentences about what looks wrong or was left out."""
     inputs = [name for name in x or INPUTS if name in runs.columns]
-    runs, doubts = screen(runs, y=y, x=[name for name in inputs if not runs[name].null_count()])
+    runs, warnings = screen(runs, y=y, x=[name for name in inputs if not runs[name].null_count()])
     read = [*inputs, *(name for name in (group, run) if name)]
-    doubts += unread_doubts(runs, y=y, x=read)
+    warnings += unmodelled_warnings(runs, y=y, x=read)
     if run is None:
-        doubts += checkpoint_doubts(runs)
+        warnings += checkpoint_warnings(runs)
     runs, thinned = fewer_rows(runs, compute_of(runs, x), group=group, run=run)
-    return runs, (*doubts, *thinned)
+    return runs, (*warnings, *thinned)
 
 
-def _doubts_of_points(
+def _point_warnings(
     runs: pl.DataFrame, points: pl.DataFrame, inputs: Sequence[str], law: str | Sequence[str]
 ) -> list[tuple[str, ...]]:
     """Sentences for each point: another unit, a value no run has."""
     both = [name for name in inputs if name in points.columns and not points[name].null_count()]
     found = [
-        point_doubts(runs, points, both),
-        constant_doubts(runs, points, [name for name in both if name not in SUMS]),
+        unit_warnings(runs, points, both),
+        constant_input_warnings(
+            runs, points, [name for name in both if name not in PROGRESS_INPUTS]
+        ),
     ]
     sized = {"params", "tokens"} <= set(both)
     if sized or "flops" in both:
-        found.append(small_doubts(compute_of(runs), compute_of(points)))
+        found.append(small_point_warnings(compute_of(runs), compute_of(points)))
     if law == "auto" and sized and tied(runs):
-        found.append(ratio_doubts(runs, points))
+        found.append(ratio_warnings(runs, points))
     return [tuple(itertools.chain(*each)) for each in zip(*found, strict=True)]
 
 
 def _unused(series: Sequence[Series], x: Sequence[str] | None) -> tuple[str, ...]:
     """A sentence on inputs the user named and no competing law reads."""
     laws = [law for each in series for law in each.evidence.fitted if law is not None]
-    unused = set(x or ()) - {name for fitted in laws for name in fitted.law.inputs} - set(SUMS)
+    unused = (
+        set(x or ())
+        - {name for fitted in laws for name in fitted.law.inputs}
+        - set(PROGRESS_INPUTS)
+    )
     if not unused or not laws:
         return ()
     return (f"no law that competes reads {' or '.join(sorted(unused))}: no part in the forecast.",)

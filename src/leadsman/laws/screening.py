@@ -1,4 +1,4 @@
-"""What is wrong with a table of runs before any law sees it: errors that stop, doubts that warn."""
+"""What is wrong with a table of runs before any law sees it: errors, and sentences of warning."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ def screen(runs: pl.DataFrame, *, y: str, x: Sequence[str]) -> tuple[pl.DataFram
         raise DesignError(
             f"one run cannot show how {y} changes; add at least four runs at other settings"
         )
-    doubts = []
+    warnings = []
     others = [name for name in runs.columns if name not in ("id", "created", "seconds")]
     kept = runs.unique(subset=others, maintain_order=True)
     if len(kept) < len(runs):
-        doubts.append(f"{len(runs) - len(kept)} rows repeat another and were counted once.")
+        warnings.append(f"{len(runs) - len(kept)} rows repeat another and were counted once.")
     for name in x:
-        doubts += _unit_doubts(name, column(kept, name))
-    return kept, tuple(doubts)
+        warnings += _column_unit_warnings(name, column(kept, name))
+    return kept, tuple(warnings)
 
 
 def complete(
@@ -127,42 +127,42 @@ def in_unit_of(runs: pl.DataFrame, points: pl.DataFrame) -> pl.DataFrame:
     return points if counted else points.drop("flops", strict=False)
 
 
-def point_doubts(
+def unit_warnings(
     runs: pl.DataFrame, points: pl.DataFrame, x: Sequence[str]
 ) -> list[tuple[str, ...]]:
     """Sentences about each point: a unit that cannot be that of the runs."""
-    doubts: list[list[str]] = [[] for _ in range(len(points))]
+    warnings: list[list[str]] = [[] for _ in range(len(points))]
     for name in x:
         known = column(runs, name)
         middle = float(np.exp(np.log(known).mean()))
         for row, value in enumerate(column(points, name)):
             ratio = value / middle
             if ratio > 1e6 or ratio < 1e-6:
-                doubts[row].append(
+                warnings[row].append(
                     f"{name} is {value:.3g} here but about {middle:.3g} in the runs: "
                     f"is it in the same unit?"
                 )
-    return [tuple(each) for each in doubts]
+    return [tuple(each) for each in warnings]
 
 
-def constant_doubts(
+def constant_input_warnings(
     runs: pl.DataFrame, points: pl.DataFrame, x: Sequence[str]
 ) -> list[tuple[str, ...]]:
     """Sentences about points at another value of an input that is the same in every run."""
-    doubts: list[list[str]] = [[] for _ in range(len(points))]
+    warnings: list[list[str]] = [[] for _ in range(len(points))]
     for name in x:
         known, asked = column(runs, name), column(points, name)
         if known.max() / known.min() > 1 + FLAT:
             continue
         for row in np.flatnonzero(np.abs(np.log(asked / known[0])) > np.log(OTHER_RATIO)):
-            doubts[row].append(
+            warnings[row].append(
                 f"every run has {name} {known[0]:.3g}, this point {asked[row]:.3g}: its effect was "
                 f"never seen and is not in the forecast; add a run at {name} {asked[row]:.3g}."
             )
-    return [tuple(each) for each in doubts]
+    return [tuple(each) for each in warnings]
 
 
-def small_doubts(known: Floats, asked: Floats) -> list[tuple[str, ...]]:
+def small_point_warnings(known: Floats, asked: Floats) -> list[tuple[str, ...]]:
     """Sentences about points of far less compute than any run: laws are made to look up."""
     return [
         (f"a {known.min() / value:.3g}th of the compute of the smallest run.",)
@@ -172,7 +172,7 @@ def small_doubts(known: Floats, asked: Floats) -> list[tuple[str, ...]]:
     ]
 
 
-def checkpoint_doubts(runs: pl.DataFrame) -> tuple[str, ...]:
+def checkpoint_warnings(runs: pl.DataFrame) -> tuple[str, ...]:
     """A sentence where rows of one size look like checkpoints and no column says of which run."""
     if not {"params", "tokens", "step"} <= set(runs.columns):
         return ()
@@ -224,7 +224,7 @@ def fewer_rows(
     )
 
 
-def ratio_doubts(runs: pl.DataFrame, points: pl.DataFrame) -> list[tuple[str, ...]]:
+def ratio_warnings(runs: pl.DataFrame, points: pl.DataFrame) -> list[tuple[str, ...]]:
     """Sentences about points whose tokens per parameter no run has, where all runs share one."""
     if any(np.ptp(np.log(column(runs, name))) < FLAT for name in ("params", "tokens")):
         return [()] * len(points)
@@ -244,7 +244,9 @@ def ratio_doubts(runs: pl.DataFrame, points: pl.DataFrame) -> list[tuple[str, ..
     ]
 
 
-def _unit_doubts(name: str, values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> list[str]:
+def _column_unit_warnings(
+    name: str, values: np.ndarray[tuple[int], np.dtype[np.float64]]
+) -> list[str]:
     if values.max() / values.min() > MIXED_UNITS:
         return [
             f"{name} goes from {values.min():.3g} to {values.max():.3g}: are all rows in one unit?"

@@ -15,7 +15,7 @@ from leadsman.laws.competition import (
     Candidate,
     Evidence,
     RunTable,
-    Sharing,
+    SharedFits,
     competing,
     compute_of,
     gather,
@@ -69,7 +69,7 @@ def gather_series(
     }
     candidates = _candidates(tables, x, law, run)
     _check_points(candidates, points)
-    sharing = Sharing(tables, y=y, seed=seed)
+    shared_fits = SharedFits(tables, y=y, seed=seed)
     point_names = points[group].to_list() if group else [None] * len(points)
     asked_names = list(dict.fromkeys(point_names))
     found = []
@@ -86,7 +86,7 @@ def gather_series(
                 compute_of(asked, x),
                 y=y,
                 seed=seed,
-                sharing=sharing,
+                shared_fits=shared_fits,
                 group=name,
             )
         except DesignError as error:

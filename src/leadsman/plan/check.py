@@ -14,8 +14,8 @@ from leadsman.plan.settings.axes import SELECTED
 from leadsman.plan.soundings import BEYOND_LADDER, SEQ_LEN
 from leadsman.runs import Mixture, Recipe
 from leadsman.train.build import chosen_optimizer, run_methods
-from leadsman.train.cost import LEAST_TOKENS
 from leadsman.train.defaults import default_recipe, shape_of_width
+from leadsman.train.ladder.design import LEAST_TOKENS
 
 MANY_TOKENS = 400
 """Tokens a parameter of the widest model weighed, from which a wider one is probably better."""

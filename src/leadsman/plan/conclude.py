@@ -34,10 +34,7 @@ LEAST_RUNS = 5
 
 def first_choice(found: Designed, runs: Sequence[Run]) -> Recipe:
     """The best option by the ladder alone."""
-    table = _table(found, runs)
-    options = found.options()
-    axes = found.axes.measured(table)
-    belief = belief_of_soundings(table, options, axes, found.tokens, y=Y, seed=found.project.seed)
+    _, axes, options, belief = weighed(found, runs)
     means = belief.draws(axes.points(options)).mean(axis=0)
     return options[int(means.argmin())]
 
@@ -50,10 +47,7 @@ def conclude(found: Designed, runs: Sequence[Run], workspace: Workspace) -> dict
         BudgetError: limits leave no choice.
     """
     project = found.project
-    table = _table(found, runs)
-    axes = found.axes.measured(table)
-    options = found.options()
-    belief = belief_of_soundings(table, options, axes, found.tokens, y=Y, seed=project.seed)
+    table, axes, options, belief = weighed(found, runs)
     base, tried_at = _tried(axes, runs)
     if base is None:
         base = options[int(belief.draws(axes.points(options)).mean(axis=0).argmin())].mixture.name
@@ -89,6 +83,25 @@ def conclude(found: Designed, runs: Sequence[Run], workspace: Workspace) -> dict
     )
     plan = replace(plan, details=details)
     return {"plan": plan.to_dict(), "curves": _curves(plan, found, axes, belief)}
+
+
+def weighed(
+    found: Designed, runs: Sequence[Run]
+) -> tuple[pl.DataFrame, Axes, list[Recipe], BeliefOfWays]:
+    """The table of finished runs, the axes it holds, the options, and what is believed of them.
+
+    Raises:
+        DesignError: the soundings cannot carry a forecast.
+        BudgetError: limits leave no choice.
+    """
+    table, options = _table(found, runs), found.options()
+    axes = found.axes.measured(table)
+    return (
+        table,
+        axes,
+        options,
+        belief_of_soundings(table, options, axes, found.tokens, y=Y, seed=found.project.seed),
+    )
 
 
 def _table(found: Designed, runs: Sequence[Run]) -> pl.DataFrame:

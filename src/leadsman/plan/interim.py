@@ -1,79 +1,96 @@
-"""The forecast from the soundings finished so far, for a page that watches a running plan.
+"""The forecast from the small runs finished so far, for a page that watches a running plan.
 
-It is of fresh starts; a base model (``starts``) is forecast by the plan alone.
-
-Nothing is written: the plan's own forecast, from all soundings, is made by the plan.
+It is the plan's own (:func:`leadsman.plan.conclude.weighed`): text that repeats, settings tried and
+base models count as they will in the plan, and once all runs are finished it is the plan's. Nothing
+is written.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 from leadsman.errors import LeadsmanError
-from leadsman.laws import forecast_runs
-from leadsman.plan.conclude import Y
-from leadsman.plan.decide import points_of
-from leadsman.plan.project import load_project
-from leadsman.plan.soundings import final_options
+from leadsman.humanize import base_of
+from leadsman.plan import conclude
+from leadsman.plan.designed import Designed
+from leadsman.plan.project import Project, load_project
 from leadsman.plan.workspace import Workspace
-from leadsman.runs import Ledger, Mixture
+from leadsman.runs import Ledger, Recipe, Run
 
-DRAWS = 400
 LEAST_RUNS = 6
 """Finished soundings of a mixture below which no law can be told from another."""
 
 
 def interim_forecast(work: Path) -> dict[str, Any]:
-    """What the budget would give by the soundings finished so far.
+    """What the budget would give by the small runs finished so far.
 
     Args:
         work: a project's working directory, with its ``project.yaml``.
 
     Returns:
-        ``{runs, intervals: [{mixture, low, median, high}]}`` with 80 % intervals at the middle
-        size of the options, or ``{runs, why}`` where there are too few runs.
+        ``{runs, intervals: [{mixture, low, median, high}], left_out}`` with 80 % intervals, each
+        mixture and each base model on it at its best size; ``left_out`` are base models with too
+        few runs as yet. ``{runs, why}`` where there are too few runs of a mixture.
     """
-    finished = [
+    runs = [
         run
         for run in Ledger(str(work / "ledger"))
-        if run.role == "proxy" and run.status == "finished" and run.recipe is not None
-        if not run.recipe.start
+        if run.role in ("proxy", "setting") and run.status == "finished" and run.recipe is not None
     ]
+    ladder = [run.recipe for run in runs if run.role == "proxy" and run.recipe is not None]
+    counts = Counter(recipe.mixture.name for recipe in ladder)
     try:
         project = load_project(work / "project.yaml")
-        rows = [run.row() for run in finished]
-        counts = dict.fromkeys(project.soundings.mixtures, 0)
-        for row in rows:
-            counts[row["mixture"]] = counts.get(row["mixture"], 0) + 1
-        few = [name for name, count in counts.items() if count < LEAST_RUNS]
-        if few:
-            told = f"{counts[few[0]]} finished runs of the {few[0]} mixture are too few to forecast"
-            return {"runs": len(finished), "why": f"{told}; {LEAST_RUNS} are needed."}
-        mixtures = [Mixture(name, {name: 1.0}) for name in counts]
-        size = project.tokenizer.vocab_size
-        if project.starts:  # whose tokenizer it is then
-            size = Workspace(work).result("tokenise")["vocab_size"]
-        options = final_options(project, mixtures, vocab_size=size, data="")
-        widths = sorted({option.shape.width for option in options})
-        middle = [each for each in options if each.shape.width == widths[len(widths) // 2]]
-        forecast = forecast_runs(
-            pl.DataFrame(rows, infer_schema_length=None),
-            points_of(middle),
-            y=Y,
-            group="mixture",
-            draws=DRAWS,
-            seed=project.seed,
-        )
+        few = next((m for m in project.soundings.mixtures if counts[m] < LEAST_RUNS), None)
+        if few is not None:
+            told = f"{counts[few]} finished runs of the {few} mixture are too few to forecast"
+            return {"runs": len(runs), "why": f"{told}; {LEAST_RUNS} are needed."}
+        late = {each.mixture.name for each in ladder if counts[each.mixture.name] < LEAST_RUNS}
+        found = designed_so_far(project, [r for r in ladder if r.mixture.name not in late], work)
+        intervals = _intervals(found, [run for run in runs if _series(run) not in late])
     except LeadsmanError as error:
-        return {"runs": len(finished), "why": f"No forecast yet: {error}"}
-    bounds = [forecast.quantile(q).tolist() for q in (0.1, 0.5, 0.9)]
-    return {
-        "runs": len(finished),
-        "intervals": [
-            {"mixture": option.mixture.name, "low": low, "median": median, "high": high}
-            for option, low, median, high in zip(middle, *bounds, strict=True)
-        ],
-    }
+        return {"runs": len(runs), "why": f"No forecast yet: {error}"}
+    return {"runs": len(runs), "intervals": intervals, "left_out": sorted(late)}
+
+
+def designed_so_far(project: Project, ladder: Sequence[Recipe], work: Path) -> Designed:
+    """A project with its data at hand, as a plan that is under way left it.
+
+    Args:
+        project: as it stands in the working directory.
+        ladder: finished soundings.
+        work: the working directory.
+    """
+    workspace = Workspace(work)
+    project = project.allowed()
+    project = project.model_copy(update={"budget": project.budget.measured(workspace.ledger)})
+    tokens = workspace.result("tokenise")
+    full = workspace.result("mixtures").get("full")
+    tokens |= {"full": full} if full else {}
+    fresh = [each for each in ladder if not each.start]
+    beside = {each.mixture.name: each for each in ladder if each.start}
+    mixtures = {each.mixture.name: each.mixture for each in fresh}
+    wanted = [mixtures[name] for name in project.soundings.mixtures]
+    return Designed(project, wanted, tokens, fresh, list(beside.values()))
+
+
+def _series(run: Run) -> str:
+    return base_of(run.recipe.mixture.name) if run.recipe is not None else ""
+
+
+def _intervals(found: Designed, runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """For each mixture, and each base model on it, the interval of its best size."""
+    _, axes, options, belief = conclude.weighed(found, runs)
+    forecast = belief.forecast(axes.points(options), draws=conclude.DRAWS, seed=found.project.seed)
+    means = forecast.draws.mean(axis=0)
+    low, median, high = (forecast.quantile(q).tolist() for q in (0.1, 0.5, 0.9))
+    best: dict[str, int] = {}
+    for k in means.argsort():
+        best.setdefault(options[k].mixture.name, int(k))
+    return [
+        {"mixture": name, "low": low[k], "median": median[k], "high": high[k]}
+        for name, k in sorted(best.items())
+    ]

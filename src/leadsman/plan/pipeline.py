@@ -19,7 +19,7 @@ from leadsman.plan import data, tell
 from leadsman.plan.adaptive import sound_adaptively
 from leadsman.plan.check import check_project, size_notes
 from leadsman.plan.conclude import Y, conclude, first_choice
-from leadsman.plan.data.stages import data_stages, readable_here
+from leadsman.plan.data.stages import data_stages
 from leadsman.plan.designed import Designed
 from leadsman.plan.plan import Plan
 from leadsman.plan.project import Project
@@ -66,9 +66,7 @@ def make_plan(
     notes += size_notes(project, check_budget(project, allowed))
     for note in notes:
         workspace.watcher.note(f"Note: {note}")
-    tokens, mixtures = data_stages(project, workspace, starts)
-    if here:
-        tokens["full"] |= readable_here(project, tokens, workspace)
+    tokens, mixtures = data_stages(project, workspace, starts, here=here)
     known = _known_starts(project, starts, workspace, tokens)
     beside = [
         recipe
@@ -106,7 +104,7 @@ def make_plan(
     for option in (plan.chosen, plan.naive, *plan.alternatives):
         if option.forecast.id not in workspace.ledger:
             workspace.ledger.register(option.forecast)
-    tell.tell_plan(plan, workspace.watcher)
+    tell.tell_plan(plan, project.words, workspace.watcher)
     return plan
 
 
@@ -141,7 +139,7 @@ def carry_out(
             raise EngineError(f"run {run.id} failed: {run.reason}")
     workspace.watcher.stage("Score of the forecast")
     scores = workspace.ledger.track_record()
-    tell.tell_scores(scores, runs, workspace.watcher)
+    tell.tell_scores(scores, runs, project.words, workspace.watcher)
     return scores
 
 
@@ -221,7 +219,8 @@ def _try_settings(
     recipes = [Recipe.from_dict(each) for each in stored["recipes"]]
     twin = Recipe.from_dict(stored["twin"])
     workspace.watcher.stage(
-        f"Try settings: {len(recipes)} small runs beside {twin.mixture.name}, "
+        f"Try settings: {len(recipes)} small runs beside "
+        f"{found.project.words.short(twin.mixture.name)}, "
         f"{twin.shape.non_embedding_params:,} parameters"
     )
     for axis, value in stored["left_out"]:

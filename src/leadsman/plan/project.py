@@ -12,12 +12,14 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from leadsman.errors import InputError
+from leadsman.humanize import DataWords
 from leadsman.plan.budget import Budget
 from leadsman.plan.inference import ServingSpec
 from leadsman.plan.money import Money, common_currency
 from leadsman.plan.settings.vary import VarySpec
 from leadsman.plan.sources import EPOCHS
 from leadsman.plan.starts import StartSpec
+from leadsman.registry import method
 from leadsman.strict_yaml import Strict, load_yaml
 from leadsman.train.defaults import LADDER_WIDTHS
 
@@ -204,6 +206,12 @@ class Project(Strict):
     def priced(self) -> list[SourceSpec]:
         """Sources that must be bought."""
         return [each for each in self.sources if each.price and each.price.value]
+
+    @property
+    def words(self) -> DataWords:
+        """What people read for the names of mixtures."""
+        spec = self.selection
+        return DataWords(spec.keep, method("selector", spec.method).__name__)
 
     def most_passes(self, source: str) -> float | None:
         """Passes that are allowed over a source; ``None`` for any number."""

@@ -1,8 +1,8 @@
 """The design of the small runs, and the options for the big one.
 
-The soundings of a project are a ladder (:func:`leadsman.train.cost.ladder_recipes`): for every
-mixture and size one trunk whose branches end at 1/8, 1/4, 1/2 and all of its compute. That compute
-is the same for every size, so smaller models see more tokens and the two are told apart. It
+The soundings of a project are a ladder (:func:`leadsman.train.ladder.design.ladder_recipes`): for
+every mixture and size one trunk whose branches end at 1/8, 1/4, 1/2 and all of its compute. That
+compute is the same for every size, so smaller models see more tokens and the two are told apart. It
 follows from the minutes allowed through a committed table of speeds, never from a measurement on
 the spot (docs/decisions/0002).
 """
@@ -19,9 +19,10 @@ from leadsman.plan.memory import TrainingSetting, estimate_memory
 from leadsman.plan.project import Project, SoundingSpec
 from leadsman.plan.starts import Start, open_starts
 from leadsman.runs import Mixture, ModelShape, Recipe
-from leadsman.train.cost import LEAST_TOKENS, estimate_ladder_seconds, ladder_recipes
+from leadsman.train.cost import estimate_ladder_seconds
 from leadsman.train.defaults import BATCH_TOKENS, default_recipe, shape_of_width
 from leadsman.train.ladder import plan_trunks
+from leadsman.train.ladder.design import LEAST_TOKENS, ladder_recipes
 
 SEQ_LEN = 256
 REFERENCE_WORKERS = 2

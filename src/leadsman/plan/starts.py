@@ -22,8 +22,8 @@ from leadsman.errors import InputError
 from leadsman.humanize import ON
 from leadsman.runs import Mixture, ModelShape, Recipe, Schedule
 from leadsman.strict_yaml import Strict
-from leadsman.train.cost import LEAST_TOKENS
 from leadsman.train.defaults import DECAY_FRACTION, LR, WARMUP_TOKENS, default_recipe
+from leadsman.train.ladder.design import LEAST_TOKENS
 from leadsman.train.schedule import REWARMED_RATIO
 from leadsman.train.start import start_id
 from leadsman.train.tokens import TokenSet, load_tokenizer

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from leadsman.humanize import (
+    DataWords,
     count,
     duration,
     megabytes,
@@ -28,8 +29,8 @@ from leadsman.plan.soundings import (
 )
 from leadsman.plan.workspace import Watcher, Workspace
 from leadsman.runs import ForecastScore, Mixture, Recipe, Run
-from leadsman.train.cost import machine_ratio
 from leadsman.train.ladder import TrunkProgress
+from leadsman.train.machine_speed import machine_ratio
 
 
 def dry_run(project: Project, workers: int, watcher: Watcher) -> None:
@@ -63,7 +64,8 @@ def dry_run(project: Project, workers: int, watcher: Watcher) -> None:
     watcher.stage(f"Dry run of {project.name}: nothing is read or written")
     watcher.note(f"sources: {', '.join(source.path for source in project.sources)}")
     watcher.note(f"target: {project.target.path}; selector: {project.selection.method}")
-    watcher.note(f"each size and length with the mixtures {', '.join(m.name for m in mixtures)}:")
+    tell_mixtures(mixtures, project.words, watcher)
+    watcher.note("each size and length with each mixture:")
     watcher.table(
         "",
         ["params", "tokens", "steps", "FLOPs"],
@@ -147,14 +149,21 @@ def tell_prepared(prepared: Mapping[str, Any], watcher: Watcher) -> None:
     )
 
 
-def tell_tokens(tokens: Mapping[str, Any], watcher: Watcher) -> None:
+def tell_tokens(tokens: Mapping[str, Any], words: DataWords, watcher: Watcher) -> None:
     """What was tokenised, in a line."""
     sizes = ", ".join(
-        f"{name} {count(each['tokens'])}"
+        f"{words.token_set(name)} {count(each['tokens'])}"
         for name, each in sorted(tokens["sets"].items())
         if name != HELD_OUT
     )
     watcher.note(f"{tokens['vocab_size']:,} entries in the vocabulary; tokens: {sizes}")
+
+
+def tell_mixtures(mixtures: Sequence[Mixture], words: DataWords, watcher: Watcher) -> None:
+    """What the names of the mixtures stand for, where they first occur."""
+    watcher.note("Mixtures of text, by the names the ledger keeps:")
+    for each in mixtures:
+        watcher.note(f"  {each.name}: tokens{words.after_tokens(each.name)}")
 
 
 def tell_remaining(recipes: Sequence[Recipe], workspace: Workspace, workers: int) -> None:
@@ -179,12 +188,12 @@ def progress_to(watcher: Watcher) -> Callable[[Sequence[TrunkProgress]], None]:
     return show
 
 
-def tell_plan(plan: Plan, watcher: Watcher) -> None:
+def tell_plan(plan: Plan, words: DataWords, watcher: Watcher) -> None:
     """The recommended recipe, the best of each other mixture, and the saving."""
     best: dict[str, list[str]] = {}
     for option in (plan.chosen, plan.naive, *plan.alternatives):
         low, high = option.forecast.intervals["0.95"]
-        mixture = option.label or option.recipe.mixture.name
+        mixture = words.short(option.label or option.recipe.mixture.name)
         marks = [(plan.chosen, "recommended"), (plan.naive, "naive")]
         best.setdefault(
             mixture,
@@ -197,16 +206,16 @@ def tell_plan(plan: Plan, watcher: Watcher) -> None:
                 f"{low:.4f} to {high:.4f}",
             ],
         )
-    header = ["", "mixture", "params", "tokens", "bits/byte", "95 % interval"]
+    header = ["", "data", "params", "tokens", "bits/byte", "95 % interval"]
     watcher.table(f"Forecast for {plan.budget_flops:.3g} FLOPs", header, list(best.values()))
     recipe = plan.chosen.recipe
-    way, mixture = way_and_mixture(recipe.mixture.name, recipe.start)
+    way, _ = way_and_mixture(recipe.mixture.name, recipe.start)
     way = f"{way or 'start fresh'}, " if plan.details.get("starts") else ""
     watcher.note(
         f"Plan: {way}{count(recipe.shape.non_embedding_params)} parameters ({recipe.shape.layers} "
-        f"layers, width {recipe.shape.width}), {count(recipe.tokens)} tokens of the "
-        f"{mixture} mixture, lr {recipe.lr:g}, batch {recipe.batch_tokens} tokens, "
-        f"{recipe.schedule.name}"
+        f"layers, width {recipe.shape.width}) on {count(recipe.tokens)} tokens"
+        f"{words.after_tokens(recipe.mixture.name)}; learning rate {recipe.lr:g}, batch "
+        f"{recipe.batch_tokens:,} tokens, {recipe.schedule.name} schedule"
     )
     sure = plan.details.get("certainty")
     if sure:
@@ -214,7 +223,7 @@ def tell_plan(plan: Plan, watcher: Watcher) -> None:
             f"These data and settings are best with a chance of {percent(sure['data'])}; the size "
             f"is within {sure['tolerance']:.2g} of their best with {percent(sure['size'])}"
         )
-    _tell_details(plan, watcher)
+    _tell_details(plan, words, watcher)
     if plan.saving is not None:
         more = "at least " if plan.saving.censored else ""
         watcher.note(
@@ -225,19 +234,19 @@ def tell_plan(plan: Plan, watcher: Watcher) -> None:
         watcher.note(f"Note: {warning}")
 
 
-def _tell_details(plan: Plan, watcher: Watcher) -> None:
+def _tell_details(plan: Plan, words: DataWords, watcher: Watcher) -> None:
     """Settings tried and kept, purchases, what would change the choice, the next run."""
     details = plan.details
     for each in details.get("settings", ()):
         if each["chosen"]:
             watcher.note(
-                f"{setting_name(each['axis'])} {setting_value(each['value'])} instead of "
-                f"{setting_value(each['reference'])}: "
-                f"{100 * each['effect']:+.1f} % of the result (80 %: {100 * each['low']:+.1f} to "
+                f"{setting_name(each['axis'])}: {setting_value(each['value'], each['axis'])} "
+                f"instead of {setting_value(each['reference'], each['axis'])} changes bits/byte by "
+                f"{100 * each['effect']:+.1f} % (80 %: {100 * each['low']:+.1f} to "
                 f"{100 * each['high']:+.1f} %)"
             )
     kept = [
-        f"{setting_name(each['axis'])} ({setting_value(each['kept'])})"
+        f"{setting_name(each['axis'])} ({setting_value(each['kept'], each['axis'])})"
         for each in details.get("kept", ())
     ]
     if kept:
@@ -260,12 +269,15 @@ def _tell_details(plan: Plan, watcher: Watcher) -> None:
     if ask.get("runs") and not ask["stop"]:
         first = ask["runs"][0]
         watcher.note(
-            f"Next small run most worth its cost: {first['mixture']}, {count(first['params'])} "
-            f"parameters, {count(first['tokens'])} tokens ({first['flops']:.2g} FLOPs)"
+            f"Next small run most worth its cost: {words.short(first['mixture'])}, "
+            f"{count(first['params'])} parameters, {count(first['tokens'])} tokens "
+            f"({first['flops']:.2g} FLOPs)"
         )
 
 
-def tell_scores(scores: Sequence[ForecastScore], runs: Sequence[Run], watcher: Watcher) -> None:
+def tell_scores(
+    scores: Sequence[ForecastScore], runs: Sequence[Run], words: DataWords, watcher: Watcher
+) -> None:
     """Predicted, interval, actual, inside or not."""
     by_id = {score.forecast.id: score for score in scores}
     rows = []
@@ -276,7 +288,7 @@ def tell_scores(scores: Sequence[ForecastScore], runs: Sequence[Run], watcher: W
             rows.append(
                 [
                     run.role,
-                    run.recipe.mixture.name,
+                    words.short(run.recipe.mixture.name),
                     f"{score.forecast.median:.4f}",
                     f"{low:.4f} to {high:.4f}",
                     f"{score.actual:.4f}",
@@ -284,5 +296,5 @@ def tell_scores(scores: Sequence[ForecastScore], runs: Sequence[Run], watcher: W
                     "inside" if score.inside["0.95"] else "OUTSIDE",
                 ]
             )
-    header = ["run", "mixture", "forecast", "95 % interval", "actual", "error", "95 %"]
+    header = ["run", "data", "forecast", "95 % interval", "actual", "error", "95 %"]
     watcher.table("", header, rows)

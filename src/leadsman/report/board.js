@@ -40,6 +40,8 @@
     folded.querySelector("div").replaceChildren(...rows(finished));
   }
 
+  const said = (state, name) => state.words[name] || name;
+
   const colourOf = (state, names) => (name) => (name in state.colours ? state.colours[name]
     : [0, 6, 3, 7][names.indexOf(name) % 4]);
 
@@ -49,8 +51,8 @@
     if (!done.length) return;
     const series = names.map((name, position) => {
       const own = done.filter((run) => run.mixture === name);
-      return { kind: "dots", name, color: colour(name), shape: shapes[position % 4],
-        x: own.map((run) => run.flops), y: own.map((run) => run.result),
+      return { kind: "dots", name: said(state, name), color: colour(name),
+        shape: shapes[position % 4], x: own.map((run) => run.flops), y: own.map((run) => run.result),
         text: own.map((run) => `${Chart.si(run.params)} parameters, ${Chart.si(run.tokens)} tokens: ` +
           run.result.toFixed(4)) };
     }).filter((each) => each.x.length);
@@ -67,6 +69,9 @@
     get("why").textContent = newest && newest.why ? newest.why : told.length || state.plan ? ""
       : state.forecasting ? "Too few runs are finished for a forecast."
         : "This board was started with --no-forecast.";
+    const late = (newest && newest.left_out) || [];
+    if (late.length) get("why").textContent = "Too few runs are finished to say anything of " +
+      `${late.map((name) => said(state, name)).join("; ")}.`;
     if (!told.length) return;
     const counts = told.map((each) => each.runs);
     const span = Math.max(...counts) - Math.min(...counts) + 2;
@@ -78,7 +83,7 @@
         ...each.intervals.find((one) => one.mixture === name) })).filter((each) => each.median);
       if (!own.length) return;
       const points = { x: own.map((o) => o.runs + aside), lo: own.map((o) => o.low), hi: own.map((o) => o.high) };
-      series.push({ kind: "dots", name, color: colour(name), shape: shapes[position % 4], ...points,
+      series.push({ kind: "dots", name: said(state, name), color: colour(name), shape: shapes[position % 4], ...points,
         y: own.map((o) => o.median), text: own.map((o) => `${o.runs} runs: ${o.median.toFixed(3)}, ` +
           `80 % ${o.low.toFixed(3)} to ${o.high.toFixed(3)}`) });
     });

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import math
 import threading
+import time
 from collections.abc import Callable
 from html import unescape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,10 +19,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from leadsman.errors import InputError
+from leadsman.humanize import DataWords, base_of
 from leadsman.report.decision import what_to_run
-from leadsman.report.figures import MIXTURE_COLOURS, base_of, unit_of
+from leadsman.report.figures import MIXTURE_COLOURS, unit_of
 from leadsman.report.markup import text
 from leadsman.report.page import document
+from leadsman.report.read import words_of
 from leadsman.runs import Ledger, Run
 
 SCRIPTS = ("charts.js", "board.js")
@@ -32,10 +35,13 @@ STAGES = (
     ("settings", "Try settings"),
     ("forecast", "Forecast and plan"),
 )
+PAUSE = 4.0
+"""Between two fits, in times of how long the last one took: the runs want the processor more."""
 LOCAL = ("127.0.0.1", "localhost", "::1")
 Narrowing = Callable[[], "dict[str, Any] | None"]
 """The forecast from the runs finished so far: ``{runs, intervals: [{mixture, low, median, high}]}``
-at 80 %, or ``{runs, why}`` while there are too few; ``None`` if it cannot be told."""
+at 80 %, with ``left_out``, names of which too little is known yet; or ``{runs, why}`` while there
+are too few; ``None`` if it cannot be told."""
 
 
 class State:
@@ -44,7 +50,7 @@ class State:
     Args:
         work: the project's working directory.
         narrowing: makes the forecast from the runs finished so far; called in a thread of its own,
-            whenever another sounding has finished.
+            when further small runs have finished.
     """
 
     def __init__(self, work: Path, narrowing: Narrowing | None = None) -> None:
@@ -60,26 +66,31 @@ class State:
         self._lock = threading.Lock()
         self._fitting = threading.Lock()
         self._fitted_on = -1
+        self._rests_until = 0.0
 
     def read(self) -> dict[str, Any]:
         """The state as plain values."""
         with self._lock:
             self._read_runs()
         proxies = [run for run in self._runs.values() if run.role == "proxy"]
-        self._narrow(sum(run.status == "finished" for run in proxies))
+        small = [run for run in self._runs.values() if run.role in ("proxy", "setting")]
+        self._narrow(sum(run.status == "finished" for run in small))
         plan = self._json("plan.json")
+        words = words_of(self._json("stages/select.json").get("result") or {})
         y = plan.get("y") or next((f"bpb.{name}" for run in proxies for name in run.bpb), "")
+        runs = [self._run(run, y) for run in self._runs.values()]
         return {
             "name": self._name(),
             "y": y,
             "unit": unit_of(y) if y else "",
             "stages": self._stages(),
-            "trunks": self._trunks(),
-            "runs": [self._run(run, y) for run in self._runs.values()],
+            "trunks": self._trunks(words),
+            "runs": runs,
             "history": self.history[-200:],
             "forecasting": self.narrowing is not None,
-            "plan": _plan(plan),
+            "plan": _plan(plan, words),
             "colours": MIXTURE_COLOURS,
+            "words": {run["mixture"]: words.short(run["mixture"] or "") for run in runs},
         }
 
     def _read_runs(self) -> None:
@@ -96,16 +107,21 @@ class State:
         """Begin a fit in the background if runs have finished since the last one."""
         if self.narrowing is None or finished <= self._fitted_on or finished == 0:
             return
+        if time.monotonic() < self._rests_until:
+            return
         if not self._fitting.acquire(blocking=False):
             return
         self._fitted_on = finished
 
         def fit() -> None:
+            began = time.monotonic()
             try:
                 found = self.narrowing() if self.narrowing else None
                 if found is not None:
                     self.history.append(found)
             finally:
+                now = time.monotonic()
+                self._rests_until = now + PAUSE * (now - began)
                 self._fitting.release()
 
         threading.Thread(target=fit, daemon=True).start()
@@ -133,16 +149,20 @@ class State:
         prepared = self._json("stages/prepare.json").get("result") or {}
         return str(prepared.get("project") or self.work.resolve().parent.name)
 
-    def _trunks(self) -> list[dict[str, Any]]:
+    def _trunks(self, words: DataWords) -> list[dict[str, Any]]:
         found = []
         for path in sorted((self.work / "training/progress").glob("*.json")):
             plain = self._json(f"training/progress/{path.name}")
             if {"label", "tokens", "total_tokens"} <= plain.keys():
                 loss = plain.get("loss")
                 usable = isinstance(loss, int | float) and math.isfinite(loss)
-                names = ("label", "tokens", "total_tokens", "seconds")
+                mixture, _, size = str(plain["label"]).rpartition(" ")
                 found.append(
-                    {name: plain.get(name) for name in names} | {"loss": loss if usable else None}
+                    {name: plain.get(name) for name in ("tokens", "total_tokens", "seconds")}
+                    | {
+                        "label": f"{words.short(mixture)}: {size} parameters" if mixture else size,
+                        "loss": loss if usable else None,
+                    }
                 )
         return found
 
@@ -165,12 +185,12 @@ class State:
         return plain if isinstance(plain, dict) else {}
 
 
-def _plan(plan: dict[str, Any]) -> dict[str, Any] | None:
+def _plan(plan: dict[str, Any], words: DataWords) -> dict[str, Any] | None:
     try:
         recipe, forecast = plan["chosen"]["recipe"], plan["chosen"]["forecast"]
         low, high = forecast["intervals"]["0.8"]
         return {
-            "head": unescape(what_to_run(plan)),
+            "head": unescape(what_to_run(plan, words)),
             "tokens": recipe["tokens"],
             "median": forecast["median"],
             "low": low,

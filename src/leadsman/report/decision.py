@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from leadsman.humanize import count, percent, way_and_mixture
+from leadsman.humanize import DataWords, count, percent, way_and_mixture
 from leadsman.report.figures import params_of, unit_of
 from leadsman.report.markup import card, text
 from leadsman.report.read import Findings
@@ -59,29 +59,30 @@ def decision(findings: Findings) -> str:
     chosen = plan["chosen"]
     forecast = chosen["forecast"]
     return (
-        f"{name}<h1>{what_to_run(plan)}</h1>"
-        f'<p class="lead">{_promise(plan)}</p>'
+        f"{name}<h1>{what_to_run(plan, findings.words)}</h1>"
+        f'<p class="lead">{_promise(plan, findings.words)}</p>'
         f'<ul class="cards">{"".join(card(*each) for each in _cards(findings))}</ul>'
         f'<p class="soft">{_settings(plan)}</p>{warnings_of(forecast)}'
     )
 
 
-def what_to_run(plan: dict[str, Any]) -> str:
-    """Size, tokens and mixture; where base models were weighed, what to begin with too."""
+def what_to_run(plan: dict[str, Any], words: DataWords) -> str:
+    """Size, tokens and data; where base models were weighed, what to begin with too."""
     recipe, size = plan["chosen"]["recipe"], f"{count(params_of(plan['chosen']))} parameters"
     way, mixture = _way_and_mixture(recipe)
+    data = words.after_tokens(mixture)
     if way:
         verb = f"{text(way[0].upper() + way[1:])} ({size})"
     else:
         verb = f"Start fresh: train {size}" if plan.get("starts") else f"Train {size}"
-    return f"{verb} on {count(recipe['tokens'])} tokens of the {text(mixture)} mixture"
+    return f"{verb} on {count(recipe['tokens'])} tokens{text(data)}"
 
 
 def _way_and_mixture(recipe: dict[str, Any]) -> tuple[str, str]:
     return way_and_mixture(recipe["mixture"]["name"], recipe.get("start", ""))
 
 
-def _promise(plan: dict[str, Any]) -> str:
+def _promise(plan: dict[str, Any], words: DataWords) -> str:
     """The forecast in words, with what it is compared to."""
     forecast = plan["chosen"]["forecast"]
     low, high = forecast["intervals"]["0.8"]
@@ -91,11 +92,11 @@ def _promise(plan: dict[str, Any]) -> str:
     )
     saving = plan.get("saving")
     if saving:
-        naive = text(_way_and_mixture(plan["naive"]["recipe"])[1])
+        naive = text(words.short(_way_and_mixture(plan["naive"]["recipe"])[1]))
         share = f"{100 * (1 - saving['fraction']):.0f}\u00a0%"
         said += (
             f" With {share} of the compute{' or less' if saving['censored'] else ''} it reaches "
-            f"what the {naive} mixture reaches with all of it."
+            f"what training on {naive} reaches with all of it."
         )
     return said
 
@@ -121,8 +122,8 @@ def _cards(findings: Findings) -> Iterator[tuple[str, ...]]:
         yield (
             "compute saved at equal quality",
             f"{more}{100 * saving['fraction']:.0f} %",
-            f"80 %: {100 * saving['low']:.0f} to {100 * saving['high']:.0f} %, against the "
-            f"{_way_and_mixture(plan['naive']['recipe'])[1]} mixture",
+            f"80 %: {100 * saving['low']:.0f} to {100 * saving['high']:.0f} %, against "
+            f"{findings.words.short(_way_and_mixture(plan['naive']['recipe'])[1])}",
         )
     sure = plan.get("certainty")
     if sure:

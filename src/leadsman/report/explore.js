@@ -138,9 +138,9 @@ const Explore = (() => {
       } else {
         const best = options[0], serve = best.curve.serve_flops_per_token * now.served;
         const data_flops = best.curve.data_flops || 0;
-        const [mixture, ...settings] = best.curve.label.split(", ");
-        get("answer").textContent = `Train ${Chart.si(best.curve.params)} parameters on ` +
-          [`${Chart.si(best.tokens)} tokens of the ${mixture} mixture`, ...settings].join(", ");
+        const size = `${Chart.si(best.curve.params)} parameters`, { way, drawn } = best.curve;
+        const verb = way ? `${way[0].toUpperCase()}${way.slice(1)} (${size})` : `Train ${size}`;
+        get("answer").textContent = `${verb} on ${Chart.si(best.tokens)} tokens${drawn}`;
         get("why").textContent = `Forecast ${quantile(best.draws, 0.5).toFixed(3)}, 80 % ` +
           `${quantile(best.draws, 0.1).toFixed(3)} to ${quantile(best.draws, 0.9).toFixed(3)} ` +
           `${data.unit}. These data and settings are best in ` +
@@ -162,7 +162,7 @@ const Explore = (() => {
       Object.keys(colours).forEach((mixture, position) => {
         const own = options.filter((option) => option.curve.mixture === mixture)
           .sort((a, b) => a.curve.params - b.curve.params);
-        if (own.length) series.push({ kind: "dots", name: mixture, color: colours[mixture],
+        if (own.length) series.push({ kind: "dots", name: own[0].curve.said, color: colours[mixture],
           shape: shapes[position % 4], x: own.map((o) => o.curve.params),
           y: own.map((o) => quantile(o.draws, 0.5)), lo: own.map((o) => quantile(o.draws, 0.1)),
           hi: own.map((o) => quantile(o.draws, 0.9)),
@@ -172,7 +172,7 @@ const Explore = (() => {
       const best = options[0];
       if (best) series.push({ kind: "dots", name: "the choice", shape: "star", hollow: true,
         color: 4, x: [best.curve.params], y: [quantile(best.draws, 0.5)], size: [9],
-        text: [`${best.curve.label}, ${Chart.si(best.curve.params)} parameters`] });
+        text: [`${best.curve.said}, ${Chart.si(best.curve.params)} parameters`] });
       Chart.show(get("sizes"), { title: "sizes", height: 270, series,
         alt: "Forecast of every mixture and size at this budget; bars are 80 % intervals",
         x: { title: "parameters (non-embedding)", log: true, format: "si" },
@@ -192,7 +192,7 @@ const Explore = (() => {
         line.lo.push(quantile(best.draws, 0.1));
         line.hi.push(quantile(best.draws, 0.9));
         line.text.push(`${cost(budget)}: ${quantile(best.draws, 0.5).toFixed(3)} with ` +
-          `${Chart.si(best.curve.params)} parameters, ${best.curve.label}`);
+          `${Chart.si(best.curve.params)} parameters, ${best.curve.said}`);
       }
       const best = decide(data, now.budget, now.served, now.objective)[0];
       const series = [{ kind: "band", name: "80 % interval", color: 2, x: line.x, lo: line.lo,

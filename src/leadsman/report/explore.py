@@ -69,6 +69,9 @@ def packed(findings: Findings) -> dict[str, Any]:
             {
                 "mixture": label,
                 "label": label,
+                "said": findings.words.short(label),
+                "way": findings.words.way(label),
+                "drawn": findings.words.after_tokens(label),
                 "width": first["width"],
                 "params": first["params"],
                 "data_flops": first.get("data_flops", 0.0),

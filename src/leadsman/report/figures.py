@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from leadsman.humanize import count
+from leadsman.humanize import base_of, count
 from leadsman.report.read import Findings
 
 BLUE, ORANGE, GREEN, PURPLE, GREY, SKY, VERMILION, VIOLET = range(8)
@@ -49,11 +49,6 @@ def looks_of(findings: Findings) -> dict[str, tuple[int, str, str]]:
     return looks
 
 
-def base_of(mixture: str) -> str:
-    """The mixture that one was moved from, where its name says so (``selected + 25 % docs``)."""
-    return mixture.partition(" + ")[0]
-
-
 def label_of(option: dict[str, Any]) -> str:
     """Data and settings of an option, for a person."""
     return str(option.get("label") or option["recipe"]["mixture"]["name"])
@@ -80,11 +75,11 @@ def forecast_figure(findings: Findings) -> Spec:
     plan, series = findings.plan, []
     y, chosen = plan["y"], label_of(plan["chosen"])
     curves = findings.stages["forecast"]["curves"]
-    looks = looks_of(findings)
+    looks, words = looks_of(findings), findings.words
     for curve in curves:
-        name = curve["mixture"]
-        colour, _, dash = looks[name]
-        if name == chosen:
+        colour, _, dash = looks[curve["mixture"]]
+        name = words.short(curve["mixture"])
+        if curve["mixture"] == chosen:
             for level, opacity in (("0.95", 0.13), ("0.5", 0.24)):
                 low, high = zip(*curve["intervals"][level], strict=True)
                 series.append(
@@ -100,7 +95,7 @@ def forecast_figure(findings: Findings) -> Spec:
     for (name,), group in proxies.group_by("mixture", maintain_order=True) if sizes else ():
         colour, shape, _ = looks[str(name)]
         series.append(
-            series_of("dots", f"{name}: small runs", colour)
+            series_of("dots", f"{words.short(str(name))}: small runs", colour)
             | {
                 "shape": shape,
                 "x": group["flops"].to_list(),
@@ -117,7 +112,7 @@ def forecast_figure(findings: Findings) -> Spec:
     return {
         "title": "What the small runs say about the real one",
         "detail": "Each mark is a small run, larger for larger models. The lines are the forecast "
-        "for the chosen model size; the band belongs to the chosen mixture.",
+        "for the chosen model size; the band belongs to the chosen data.",
         "alt": f"{unit_of(y)} against training compute: small runs, forecast with intervals"
         + (", and the real results" if findings.register.scores else ""),
         "height": 400,
@@ -133,12 +128,13 @@ def _outcomes(findings: Findings) -> list[Spec]:
         row = findings.run(score.forecast.id)
         if row.get("flops") and score.forecast.y == findings.plan["y"]:
             low, high = score.forecast.intervals["0.95"]
-            text = f"{score.actual:.4f}, forecast {score.forecast.median:.4f}"
+            text = findings.words.short(row.get("mixture") or "")
+            text += f": {score.actual:.4f}, forecast {score.forecast.median:.4f}"
             text += f" ({low:.4f} to {high:.4f})"
             found.append(
                 series_of("dots", "the real runs", GREY)
                 | {"shape": "star", "hollow": True, "x": [row["flops"]], "y": [score.actual]}
-                | {"size": [9], "text": [f"{row.get('mixture', '')}: {text}"]}
+                | {"size": [9], "text": [text]}
             )
     return found
 
@@ -147,7 +143,7 @@ def isoflop_figure(findings: Findings) -> Spec | None:
     """Results against size at equal compute, small runs below and the forecast for the budget."""
     plan = findings.plan
     chosen, y = label_of(plan["chosen"]), plan["y"]
-    base = base_of(plan["chosen"]["recipe"]["mixture"]["name"])
+    base, words = base_of(plan["chosen"]["recipe"]["mixture"]["name"]), findings.words
     proxies = _proxies(findings)
     if proxies.is_empty():
         return None
@@ -174,8 +170,9 @@ def isoflop_figure(findings: Findings) -> Spec | None:
     series.append(_above_best(results, name, GREEN) | {"width": 3})
     return {
         "title": "Which size at equal compute",
-        "detail": f"{chosen}; small runs: {base}. Each line spends the same compute on other "
-        "sizes: to the left more tokens, to the right more parameters. Its best size is at zero.",
+        "detail": f"Data: {words.short(chosen)}; small runs: {words.short(base)}. Each line spends "
+        "the same compute on other sizes: to the left more tokens, to the right more parameters. "
+        "Its best size is at zero.",
         "alt": "How much worse than the best size each size is, in per cent of "
         f"{unit_of(y)}; one line a level of compute",
         "height": 300,
@@ -231,7 +228,7 @@ def pareto_figure(findings: Findings) -> Spec | None:
                 "y": [point["median"] for point in points],
                 "text": [
                     f"{point['median']:.4f}: {count(point['params'])} parameters, "
-                    f"{count(point['tokens'])} tokens, {point['mixture']}"
+                    f"{count(point['tokens'])} tokens, {findings.words.short(point['mixture'])}"
                     for point in points
                 ],
             },

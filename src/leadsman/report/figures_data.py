@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from leadsman.humanize import count
+from leadsman.humanize import base_of, count
 from leadsman.report.figures import (
     BLUE,
     GREEN,
@@ -15,7 +15,6 @@ from leadsman.report.figures import (
     ORANGE,
     VERMILION,
     Spec,
-    base_of,
     looks_of,
     series_of,
     unit_of,
@@ -26,6 +25,7 @@ from leadsman.report.read import Findings
 def mixture_figure(findings: Findings) -> Spec:
     """Where each mixture's tokens come from."""
     mixtures = findings.stages["mixtures"]["by_source"] | _chosen_shares(findings)
+    named = [findings.words.short(name) for name in mixtures]
     sources = sorted({source for shares in mixtures.values() for source in shares})
     series = []
     for position, source in enumerate(sources):
@@ -34,11 +34,9 @@ def mixture_figure(findings: Findings) -> Spec:
             series_of("bars", source, position)
             | {
                 "x": shares,
-                "y": list(mixtures),
+                "y": named,
                 "label": [f"{share:.0f} %" for share in shares],
-                "text": [
-                    f"{share:.1f} % of the {name} mixture" for name, share in zip(mixtures, shares)
-                ],
+                "text": [f"{share:.1f} % of {name}" for name, share in zip(named, shares)],
             }
         )
     return {
@@ -46,7 +44,7 @@ def mixture_figure(findings: Findings) -> Spec:
         "alt": "Share of training tokens from each source, one bar a mixture",
         "height": 70 + 52 * len(mixtures),
         "x": {"title": "share of training tokens (%)", "range": [0, 100]},
-        "y": {"categories": list(mixtures)},
+        "y": {"categories": named},
         "series": series,
     }
 
@@ -101,7 +99,7 @@ def curves_figure(findings: Findings) -> Spec | None:
     if "mixture" not in findings.runs.columns:
         return None
     rows = findings.runs.filter(pl.col("mixture").is_not_null()).sort("role", "flops")
-    looks = looks_of(findings)
+    looks, words = looks_of(findings), findings.words
     for row in sorted(rows.iter_rows(named=True), key=lambda row: row["role"] != "proxy"):
         curve = smoothed(findings.curves.get(row["id"], pl.DataFrame()))
         if curve.is_empty():
@@ -112,7 +110,7 @@ def curves_figure(findings: Findings) -> Spec | None:
         colour, _, dash = looks.get(row["mixture"]) or looks[base]
         kind = small.get(row["role"], "real run")
         series.append(
-            series_of("line", f"{row['mixture'] if real else base}: {kind}", colour)
+            series_of("line", f"{words.short(row['mixture'] if real else base)}: {kind}", colour)
             | {
                 "x": curve["tokens"].to_list(),
                 "y": curve["loss"].to_list(),
@@ -155,7 +153,8 @@ def score_figure(findings: Findings) -> Spec:
     ranges: dict[str, list[tuple[float, float]]] = {level: [] for level in ("0.95", "0.8", "0.5")}
     for score in findings.register.scores:
         row = findings.run(score.forecast.id)
-        label = f"{row['role']}: {row['mixture']}" if row.get("mixture") else score.forecast.id[:12]
+        data = findings.words.short(row.get("mixture") or "")
+        label = f"{row['role']}: {data}" if data else score.forecast.id[:12]
         names.append(label if label not in names else f"{label} {score.forecast.id[:6]}")
         middle = score.forecast.median
         results.append(100 * (score.actual / middle - 1))

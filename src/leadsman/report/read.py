@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from leadsman.errors import InputError
+from leadsman.humanize import DataWords
 from leadsman.runs import ForecastScore, Ledger, TrackRecord
 from leadsman.runs.register.chain import Fault
 
@@ -64,12 +65,22 @@ class Findings:
     candidates: pl.DataFrame = field(default_factory=pl.DataFrame)
     project_file: str = ""
 
+    @property
+    def words(self) -> DataWords:
+        """What people read for the names of mixtures."""
+        return words_of(self.stages.get("select") or {})
+
     def run(self, run_id: str) -> dict[str, Any]:
         """The row of one run; empty if it is not in the ledger."""
         if self.runs.is_empty():
             return {}
         found = self.runs.filter(pl.col("id") == run_id)
         return found.row(0, named=True) if len(found) else {}
+
+
+def words_of(selected: dict[str, Any]) -> DataWords:
+    """What people read for the names of mixtures, from the result of the stage that selected."""
+    return DataWords(selected.get("keep"), selected.get("called") or selected.get("method", ""))
 
 
 def read_findings(work: Path) -> Findings:

@@ -8,7 +8,6 @@ from leadsman._version import __version__
 from leadsman.humanize import count, megabytes
 from leadsman.report import figures_data
 from leadsman.report.decision import FEW
-from leadsman.report.figures import label_of
 from leadsman.report.markup import chart, examples, section, table, text
 from leadsman.report.read import Findings
 
@@ -22,36 +21,24 @@ def mixtures(findings: Findings) -> str:
         chosen = findings.stages["select"]
         body += (
             f"<p>{text(chosen['method'])} kept {chosen['documents']:,} documents "
-            f"({megabytes(chosen['bytes'])}) for <b>selected</b>. {text(chosen['note'])}</p>"
+            f"({megabytes(chosen['bytes'])}) for <b>{text(findings.words.short('selected'))}</b>. "
+            f"{text(chosen['note'])}</p>"
         )
         body += examples("Documents it ranks highest", chosen["examples"])
     return section("mixture", "Mixture", body)
 
 
 def _meanings(findings: Findings) -> str:
-    """What the names of the mixtures stand for."""
-    keep = findings.stages.get("select", {}).get("keep")
-    share = f"the {100 * keep:.3g} % of the text" if keep else "the documents"
-    known = {
-        "natural": "draws from each source by its full size",
-        "uniform": "draws from all sources alike",
-        "selected": f"draws from {share} most like the target",
-    }
-    said = [
-        f"<b>{text(name)}</b> {text(known[name])}"
-        for name in findings.stages["mixtures"]["by_source"]
-        if name in known
-    ]
-    chosen = label_of(findings.plan["chosen"]) if findings.plan else ""
-    if " + keep " in chosen:
-        said.append(f"<b>keep</b> is the share selected instead of {100 * (keep or 0):.3g}\u00a0%")
-    return f"<p>{'; '.join(said)}.</p>" if said else ""
-
-
-def _set_name(name: str) -> str:
-    """A token set, for a person: ``selected@0.1`` holds the selection at another rate."""
-    base, at, rate = name.partition("@")
-    return f"{base} (best {100 * float(rate):.3g} %)" if at else base
+    """The names of the mixtures in the project file and the ledger, and what people read here."""
+    words = findings.words
+    names = list(findings.stages["mixtures"]["by_source"])
+    chosen = findings.plan["chosen"]["recipe"]["mixture"]["name"] if findings.plan else names[0]
+    said = "".join(
+        f"<li><b>{text(words.short(name))}</b>: tokens{text(words.after_tokens(name))}; called "
+        f"<code>{text(name)}</code> in the project file and the ledger</li>"
+        for name in dict.fromkeys([*names, chosen])
+    )
+    return f"<ul>{said}</ul>"
 
 
 def _passes(findings: Findings) -> str:
@@ -61,7 +48,7 @@ def _passes(findings: Findings) -> str:
         return ""
     rows = [
         [
-            _set_name(each["source"]),
+            findings.words.token_set(each["source"]),
             f"{100 * each['share']:.0f} %",
             count(each["tokens"]),
             count(each["full_tokens"]),
@@ -183,7 +170,8 @@ def _scores_table(findings: Findings) -> str:
     for score in findings.register.scores:
         run = findings.run(score.forecast.id)
         low, high = score.forecast.intervals["0.95"]
-        name = f"{run['role']}, {run['mixture']}" if run.get("mixture") else score.forecast.id
+        data = findings.words.short(run.get("mixture") or "")
+        name = f"{run['role']}: {data}" if data else score.forecast.id
         rows.append(
             [
                 name,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from leadsman.humanize import count, megabytes, setting_name, setting_value
+from leadsman.humanize import DataWords, count, megabytes, setting_name, setting_value
 from leadsman.report import figures
 from leadsman.report.decision import amount, hardware_of
 from leadsman.report.figures import label_of, params_of, unit_of
@@ -45,7 +45,7 @@ def alternatives(findings: Findings) -> str:
     )
     first = {label_of(each): each["forecast"]["id"] for each in reversed(ranked)}
     ranked.sort(key=lambda each: first[label_of(each)] != each["forecast"]["id"])
-    rows = [_option_row(option) for option in ranked[:MAX_ALTERNATIVES]]
+    rows = [_option_row(option, findings.words) for option in ranked[:MAX_ALTERNATIVES]]
     body = "<p>Every option spends the same budget. The best of each comes first.</p>" + table(
         ["data and settings", "params", "tokens", "forecast", "95 %", "is best of all"],
         rows,
@@ -55,14 +55,14 @@ def alternatives(findings: Findings) -> str:
     )
     if len(ranked) > MAX_ALTERNATIVES:
         body += f'<p class="soft">{len(ranked) - MAX_ALTERNATIVES} more were weighed.</p>'
-    body += _starts(plan) + _rules(plan) + _would_change(plan) + _constraints(plan)
+    body += _starts(plan) + _rules(plan, findings.words) + _would_change(plan) + _constraints(plan)
     return section("alternatives", "What it beat", body)
 
 
-def _option_row(option: dict[str, Any]) -> list[str]:
+def _option_row(option: dict[str, Any], words: DataWords) -> list[str]:
     low, high = option["forecast"]["intervals"]["0.95"]
     return [
-        label_of(option),
+        words.short(label_of(option)),
         count(params_of(option)),
         count(option["recipe"]["tokens"]),
         f"{option['forecast']['median']:.4f}",
@@ -89,11 +89,11 @@ def _starts(plan: dict[str, Any]) -> str:
     )
 
 
-def _rules(plan: dict[str, Any]) -> str:
+def _rules(plan: dict[str, Any], words: DataWords) -> str:
     rows = [
         [
             rule["rule"],
-            str(rule.get("mixture") or ""),
+            words.short(str(rule.get("mixture") or "")),
             count(rule.get("params")),
             count(rule.get("tokens")),
             f"{rule['mean']:.4f}",
@@ -107,7 +107,7 @@ def _rules(plan: dict[str, Any]) -> str:
         "<h3>Against rules of thumb</h3><p>What each rule would have chosen for the same compute, "
         f"and how much worse its forecast is ({text(unit_of(plan['y']))}).</p>"
         + table(
-            ["rule", "mixture", "params", "tokens", "forecast", "worse by"],
+            ["rule", "data", "params", "tokens", "forecast", "worse by"],
             rows,
             numbers={2, 3, 4, 5},
             caption="Rules of thumb",
@@ -127,7 +127,11 @@ def settings(findings: Findings) -> str:
     tried, kept = plan.get("settings") or (), plan.get("kept") or ()
     body = ""
     if tried:
-        chosen = {each["axis"]: setting_value(each["value"]) for each in tried if each["chosen"]}
+        chosen = {
+            each["axis"]: setting_value(each["value"], each["axis"])
+            for each in tried
+            if each["chosen"]
+        }
         body += (
             "<p>Each value was tried by a small run that differs from its twin in this alone; its "
             "effect is carried to the planned size with its uncertainty; below zero is "
@@ -137,13 +141,13 @@ def settings(findings: Findings) -> str:
             [
                 [
                     setting_name(each["axis"]),
-                    setting_value(each["value"]),
-                    setting_value(each["reference"]),
+                    setting_value(each["value"], each["axis"]),
+                    setting_value(each["reference"], each["axis"]),
                     f"{100 * each['effect']:+.1f} %",
                     f"{100 * each['low']:+.1f} to {100 * each['high']:+.1f} %",
                     f"{chosen[each['axis']]} chosen"
                     if each["axis"] in chosen
-                    else f"{setting_value(each['reference'])} kept",
+                    else f"{setting_value(each['reference'], each['axis'])} kept",
                 ]
                 for each in tried
             ],
@@ -153,7 +157,7 @@ def settings(findings: Findings) -> str:
     if kept:
         items = "".join(
             f"<li><b>{text(setting_name(each['axis']))}</b>: kept at "
-            f"{text(setting_value(each['kept']))}; {text(each['why'])}</li>"
+            f"{text(setting_value(each['kept'], each['axis']))}; {text(each['why'])}</li>"
             for each in kept
         )
         body += f"<h3>Not measured</h3><ul>{items}</ul>"
@@ -284,7 +288,7 @@ def measure_next(findings: Findings) -> str:
         body = f"<p>{text(why[:1].upper() + why[1:])}.</p>"
     rows = [
         [
-            run["mixture"],
+            findings.words.short(run["mixture"]),
             count(run["params"]),
             count(run["tokens"]),
             f"{run['flops']:.2e}",
@@ -295,7 +299,7 @@ def measure_next(findings: Findings) -> str:
     ]
     if rows and not found.get("stop"):
         body += table(
-            ["mixture", "params", "tokens", "FLOPs", "expected fall of regret", "per cost"],
+            ["data", "params", "tokens", "FLOPs", "expected fall of regret", "per cost"],
             rows,
             numbers={1, 2, 3, 4, 5},
             caption="Small runs most worth their cost",

@@ -2,7 +2,7 @@
 
 from leadsman.runs.batches import BatchPlan
 from leadsman.runs.ledger import Ledger
-from leadsman.runs.recipe import MODEL_VERSION, Mixture, Packing, Recipe, Schedule
+from leadsman.runs.recipe import MODEL_VERSION, Mixture, Packing, Precision, Recipe, Schedule
 from leadsman.runs.register.book import ForecastBook
 from leadsman.runs.register.forecast import ForecastScore, RegisteredForecast
 from leadsman.runs.register.record import TrackRecord
@@ -18,6 +18,7 @@ __all__ = [
     "Mixture",
     "ModelShape",
     "Packing",
+    "Precision",
     "Recipe",
     "RegisteredForecast",
     "Run",

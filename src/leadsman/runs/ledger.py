@@ -46,7 +46,7 @@ class Ledger:
     def add(
         self, run: Run, *, curve: pl.DataFrame | None = None, scores: pl.DataFrame | None = None
     ) -> None:
-        """Write a run; one with the same id is replaced only if it had failed.
+        """Write a run; a finished one of the same id stays as it is, any other is replaced.
 
         Args:
             run: what was done and what came of it.

@@ -23,6 +23,9 @@ MODEL_VERSION = 1
 then gives another model and must have another id. A test holds the number to what it stands for.
 """
 
+Precision = Literal["float32", "bf16"]
+"""Of the matrix products in training: single, or bfloat16 under autocast."""
+
 
 @dataclass(frozen=True)
 class Mixture:
@@ -168,7 +171,7 @@ class Recipe:
     weight_decay: float = 0.1
     grad_clip: float = 1.0
     methods: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    precision: Literal["float32", "bf16"] = "float32"
+    precision: Precision = "float32"
     seed: int = 0
     model_version: int = MODEL_VERSION
 

@@ -7,7 +7,6 @@ class TestMine(MixerConformance):
 
 from __future__ import annotations
 
-import inspect
 from abc import ABC, abstractmethod
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import pytest
 
 from leadsman.corpus import write_corpus
 from leadsman.mix import Mixer, MixingProblem
+from leadsman.testing.hyperparameters import check_hyperparameters
 
 _SOURCES = {"alpha": 0, "beta": 1, "gamma": 2}
 
@@ -69,11 +69,8 @@ class MixerConformance(ABC):
         assert mixer.summary().endswith(".")
 
     def test_hyperparameters_are_stored_untouched(self) -> None:
-        """Each constructor argument is an attribute of the same name."""
-        mixer = self.make()
-        for name, parameter in inspect.signature(type(mixer).__init__).parameters.items():
-            if name != "self" and parameter.default is not inspect.Parameter.empty:
-                assert getattr(mixer, name) == parameter.default
+        """Each constructor argument is an attribute of the same name and the same value."""
+        check_hyperparameters(self.make())
 
     def test_shares_are_of_all_sources_and_within_what_there_is(self, tmp_path: Path) -> None:
         """Each source is named, and a small one is not drawn beyond its limit."""

@@ -7,7 +7,6 @@ class TestMine(SelectorConformance):
 
 from __future__ import annotations
 
-import inspect
 import pickle
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -20,6 +19,7 @@ import pytest
 from leadsman.corpus import Corpus, write_corpus
 from leadsman.errors import LeadsmanError
 from leadsman.select.base import Selector
+from leadsman.testing.hyperparameters import check_hyperparameters
 
 SEA = "the ship sailed over the deep blue sea and the crew hauled the heavy wet ropes at dawn"
 WINE = "a glass of old red wine with ripe cheese, bread and grapes on a wooden table at night"
@@ -72,11 +72,8 @@ class SelectorConformance(ABC):
         assert selector.summary().endswith(".")
 
     def test_hyperparameters_are_stored_untouched(self) -> None:
-        """Each constructor argument is an attribute of the same name."""
-        selector = self.make()
-        for name, parameter in inspect.signature(type(selector).__init__).parameters.items():
-            if name != "self" and parameter.default is not inspect.Parameter.empty:
-                assert hasattr(selector, name)
+        """Each constructor argument is an attribute of the same name and the same value."""
+        check_hyperparameters(self.make())
 
     def test_scores_are_one_finite_float_a_document(self, raw: Corpus, target: Corpus) -> None:
         """Odd documents included; minus infinity says "never"."""

@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 
 from leadsman.errors import InputError
-from leadsman.runs import Mixture, ModelShape, Recipe, Schedule
+from leadsman.runs import Mixture, ModelShape, Precision, Recipe, Schedule
 from leadsman.train.schedule import explain_schedule
 
 LADDER_WIDTHS = (48, 72, 96, 128)
@@ -88,7 +88,7 @@ def default_recipe(
     tokens: int,
     *,
     seed: int,
-    precision: str | None = None,
+    precision: Precision | None = None,
     schedule: Schedule | None = None,
     batch_tokens: int | None = None,
 ) -> Recipe:
@@ -125,7 +125,7 @@ def default_recipe(
         lr=LR,
         schedule=schedule,
         weight_decay=WEIGHT_DECAY,
-        precision=best_precision() if precision is None else precision,  # type: ignore[arg-type]
+        precision=best_precision() if precision is None else precision,
         seed=seed,
     )
 
@@ -143,7 +143,7 @@ def explain(recipe: Recipe) -> list[str]:
     ]
 
 
-def best_precision() -> str:
+def best_precision() -> Precision:
     """``bf16`` where the processor multiplies it in hardware (AVX512-bf16, AMX, CUDA)."""
     import torch
 

@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from leadsman._version import __version__
+from leadsman.engine import usable_cores
 
 CORE_WATTS = 5.0
 """Of one busy core: server processors of 2019-2024 have limits of 3.5 to 7 W a core."""
@@ -23,7 +24,7 @@ def device_name(device: str) -> str:
 
     if device == "cuda":
         return torch.cuda.get_device_name()
-    return f"{_processor()} ({len(_cores())} cores)"
+    return f"{_processor()} ({usable_cores()} cores)"
 
 
 def versions() -> dict[str, str]:
@@ -94,12 +95,6 @@ def memory_bytes(device: str) -> int:
 def now() -> str:
     """ISO 8601 time, UTC, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _cores() -> set[int]:
-    import os
-
-    return os.sched_getaffinity(0)
 
 
 def _processor() -> str:

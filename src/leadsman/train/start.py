@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from leadsman.errors import InputError
 from leadsman.runs import Recipe
+from leadsman.train.weight_files import weight_files, weights_digest
 
 if TYPE_CHECKING:
     from leadsman.train.model import Decoder
-
-WEIGHTS = "model.safetensors"
 
 
 def start_id(path: str | Path) -> str:
     """Identity of a model folder's weights, for ``Recipe.start``.
 
     Raises:
-        InputError: there are no weights.
+        InputError: there are no weights, or one of several files is missing.
     """
-    file = Path(path, WEIGHTS)
-    try:
-        with file.open("rb") as weights:
-            return hashlib.file_digest(weights, "sha256").hexdigest()[:16]
-    except OSError as error:
-        raise InputError(f"no weights to continue from: {error.strerror}", file=file) from error
+    return weights_digest(path)[:16]
 
 
 def load_start(recipe: Recipe, path: str) -> Decoder | None:
@@ -49,6 +42,6 @@ def load_start(recipe: Recipe, path: str) -> Decoder | None:
     if found != recipe.start:
         raise InputError(
             f"holds weights {found}; the recipe continues from {recipe.start}",
-            file=Path(path, WEIGHTS),
+            file=weight_files(path)[0],
         )
     return load_hf(path, most_seq_len=recipe.shape.seq_len)

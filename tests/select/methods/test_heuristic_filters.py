@@ -46,6 +46,13 @@ def test_each_rule_catches_its_planted_fault(reason):
     assert reason in reasons_of(BROKEN[reason])
 
 
+def test_hashes_and_ellipses_are_each_held_to_the_limit():
+    # Of 120 words: 8 hashes and 8 ellipses are 0.13 together, and 0.07 each.
+    text = PROSE.replace(" ", " #", 8).replace("\n", "… ", 8)
+    assert "too many symbols" not in reasons_of(text)
+    assert "too many symbols" in reasons_of(text.replace(" #", " ##"))
+
+
 def test_shares_by_hand():
     words = ["a", "b", "c", "d", "e", "a", "b", "c", "d", "e", "f"]
     assert top_ngram_share(words, 2) == pytest.approx(4 / 11)

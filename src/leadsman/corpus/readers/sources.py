@@ -29,6 +29,7 @@ from leadsman.corpus.readers.streams import TextStream, encoding_of
 from leadsman.corpus.readers.tables import read_arrow, read_parquet, saved_files
 from leadsman.corpus.readers.web_archive import SUFFIXES as WEB_SUFFIXES
 from leadsman.corpus.readers.web_archive import read_web_archive
+from leadsman.engine import usable_cores
 from leadsman.errors import InputError
 
 JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
@@ -222,7 +223,7 @@ def _read_json(
     try:
         with filesystem.open(name, "rb") as file:
             stream = TextStream(file, compression)
-            yield from reader.batches(stream, rejects, workers=len(os.sched_getaffinity(0)))
+            yield from reader.batches(stream, rejects, workers=usable_cores())
     except OSError as error:
         rejects.add(name, 0, f"cannot be read: {error}")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from typing import Literal
@@ -15,6 +14,7 @@ import pyarrow.parquet as pq
 from leadsman.corpus.corpus import Extent
 from leadsman.corpus.kernels.text import TextColumn
 from leadsman.corpus.shards.memory import release
+from leadsman.engine import usable_cores
 
 Compression = Literal["zstd", "lz4"]
 """Of shards. ``lz4`` is faster to write and read, and larger: for what is read a few times and then
@@ -25,7 +25,7 @@ ROW_GROUP_BYTES = 1 << 20
 @cache
 def _encoders() -> ThreadPoolExecutor:
     """Threads that compress row groups while the next are read."""
-    return ThreadPoolExecutor(len(os.sched_getaffinity(0)), "leadsman-encode")
+    return ThreadPoolExecutor(usable_cores(), "leadsman-encode")
 
 
 class OpenShard:

@@ -181,6 +181,28 @@ class SentenceEmbedding:
         return sparse.csr_array(self.embed(batch))
 
 
+def embed_sample(
+    embedding: Embedding, corpus: Corpus, documents: int, *, seed: int
+) -> tuple[Vectors, pa.RecordBatch]:
+    """Vectors of documents drawn at random that hold words the embedding knows.
+
+    Args:
+        embedding: fitted.
+        corpus: to draw from.
+        documents: most documents drawn.
+        seed: of the draw.
+
+    Returns:
+        Vectors, shape (n, dimensions), and the documents, a batch of n with ``text``; n may be 0.
+    """
+    rows = corpus.take(sample_documents(corpus, documents, seed=seed), ["text"])
+    column = pa.array([row["text"] for row in rows.values()], pa.large_string())
+    batch = pa.RecordBatch.from_arrays([column], ["text"])
+    vectors = embedding.embed(batch)
+    known = np.any(vectors != 0, axis=1)
+    return np.ascontiguousarray(vectors[known]), batch.filter(pa.array(known))
+
+
 def embedding_named(name: str) -> Embedding:
     """``svd`` is :class:`HashedSVD`; anything else is a sentence-transformers model.
 

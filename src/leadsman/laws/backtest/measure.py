@@ -34,7 +34,7 @@ _LATER = (
     "forecasting.py",
     "forecast.py",
     "screening.py",
-    "unread.py",
+    "unmodelled.py",
     "score_results.py",
     "scores.py",
     "plots.py",

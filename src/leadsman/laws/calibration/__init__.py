@@ -2,7 +2,7 @@
 
 from leadsman.laws.calibration.error_model import ErrorModel, Origin, Parts
 from leadsman.laws.calibration.history import bundled_history, bundled_model
-from leadsman.laws.calibration.learn import Past, constants, learn, past_errors
+from leadsman.laws.calibration.learn import Past, learn, past_errors, rounded_constants
 
 __all__ = [
     "ErrorModel",
@@ -11,7 +11,7 @@ __all__ = [
     "Past",
     "bundled_history",
     "bundled_model",
-    "constants",
     "learn",
     "past_errors",
+    "rounded_constants",
 ]

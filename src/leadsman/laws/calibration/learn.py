@@ -152,7 +152,7 @@ def learn(past: Past) -> ErrorModel:
     return replace(model, level=model.level + widen, dof=dof)
 
 
-def constants(model: ErrorModel) -> dict[str, float]:
+def rounded_constants(model: ErrorModel) -> dict[str, float]:
     """The constants, rounded to what the history can tell."""
     return {name: float(f"{value:.4g}") for name, value in asdict(model).items()}
 

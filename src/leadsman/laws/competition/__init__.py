@@ -10,8 +10,8 @@ from leadsman.laws.competition.candidates import (
 )
 from leadsman.laws.competition.evidence import Block, Evidence, gather
 from leadsman.laws.competition.run_table import RunTable, compute_of, run_column
-from leadsman.laws.competition.sharing import Sharing
-from leadsman.laws.competition.weights import law_weights, says
+from leadsman.laws.competition.shared_fits import SharedFits
+from leadsman.laws.competition.weights import law_weights, relative_errors
 
 __all__ = [
     "CHECKPOINT_ROWS",
@@ -20,13 +20,13 @@ __all__ = [
     "Candidate",
     "Evidence",
     "RunTable",
-    "Sharing",
+    "SharedFits",
     "competing",
     "compute_of",
     "gather",
     "law_weights",
+    "relative_errors",
     "run_column",
-    "says",
     "tied",
     "varying",
 ]

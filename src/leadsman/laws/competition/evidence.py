@@ -17,7 +17,7 @@ from leadsman.errors import DesignError, MethodError
 from leadsman.laws.base import FittedLaw, Floats
 from leadsman.laws.competition.candidates import Candidate
 from leadsman.laws.competition.run_table import SAME, RunTable
-from leadsman.laws.competition.sharing import Sharing
+from leadsman.laws.competition.shared_fits import SharedFits
 from leadsman.laws.table import column
 
 ORIGINS = 6
@@ -104,7 +104,7 @@ def gather(
     y: str,
     seed: int = 0,
     origins: int = ORIGINS,
-    sharing: Sharing | None = None,
+    shared_fits: SharedFits | None = None,
     group: object = None,
 ) -> Evidence:
     """Fit every candidate at every origin and on all runs.
@@ -119,7 +119,7 @@ def gather(
         y: column to predict.
         seed: of the bootstrap draws.
         origins: cut-offs tried at most.
-        sharing: all groups, where candidates share exponents between them.
+        shared_fits: all groups, where candidates share exponents between them.
         group: which of them this is.
 
     Raises:
@@ -129,8 +129,8 @@ def gather(
     def fits(kept: RunTable) -> Iterator[FittedLaw | str]:
         for candidate in candidates:
             try:
-                if candidate.shared and sharing is not None:
-                    yield sharing.fit(candidate, group, float(kept.total.max()))
+                if candidate.shared and shared_fits is not None:
+                    yield shared_fits.fit(candidate, group, float(kept.total.max()))
                 else:
                     rows = kept.choose(candidate.rows)
                     yield candidate.fit(rows.frame, rows.compute, y=y, seed=seed)
@@ -146,7 +146,7 @@ def gather(
     if all(law is None for law in laws):
         raise DesignError(next(problem for problem in problems if problem))
     blocks = []
-    for cut in _cuts(table, origins, alone=sharing is None or len(sharing.tables) < 2):
+    for cut in _cuts(table, origins, alone=shared_fits is None or len(shared_fits.tables) < 2):
         kept = table.up_to(cut)
         held = table.take(table.finished & (table.total > cut * SAME))
         log_y = np.log(column(held.frame, y))

@@ -10,7 +10,7 @@ import polars as pl
 from leadsman.laws.competition.candidates import competing
 from leadsman.laws.competition.evidence import gather
 from leadsman.laws.competition.run_table import RunTable, compute_of, run_column
-from leadsman.laws.competition.weights import law_weights, says
+from leadsman.laws.competition.weights import law_weights, relative_errors
 
 REACH = float(np.log(10.0))
 """Log distance the ranking is for: ten times the compute."""
@@ -43,7 +43,9 @@ def rank(
     evidence = gather(candidates, table, largest, compute_of(largest, x), y=y, seed=seed)
     feasible = np.array([fitted is not None for fitted in evidence.fitted])
     prior = np.where(feasible, 1.0, 1e-300)
-    weights = law_weights([says(block, REACH) for block in evidence.origins], prior / prior.sum())
+    weights = law_weights(
+        [relative_errors(block, REACH) for block in evidence.origins], prior / prior.sum()
+    )
     rows = []
     for m, candidate in enumerate(candidates):
         errors = [block.log_y - block.log_pred[m] for block in evidence.origins]

@@ -23,8 +23,8 @@ LEAST_ERROR = 1e-4
 """Log error below which candidates are equally good."""
 
 
-def says(block: Block, reach: float) -> Floats:
-    """What one origin says about each candidate: log S relative to the median, shape (m,).
+def relative_errors(block: Block, reach: float) -> Floats:
+    """Log error S of each candidate at one origin, relative to the median one's, shape (m,).
 
     Zero for a candidate the origin is too small for.
 
@@ -41,14 +41,14 @@ def says(block: Block, reach: float) -> Floats:
     return np.asarray(np.nan_to_num(share * np.log(mean / np.nanmedian(mean)), nan=0.0))
 
 
-def law_weights(said: Sequence[Floats], prior: Floats, *, temper: float = TEMPER) -> Floats:
+def law_weights(errors: Sequence[Floats], prior: Floats, *, temper: float = TEMPER) -> Floats:
     """Weights of the candidates, shape (m,), summing to 1.
 
     Args:
-        said: what each origin says, see :func:`says`; may be empty.
+        errors: of each origin, see :func:`relative_errors`; may be empty.
         prior: weights before any run is seen, shape (m,).
         temper: how much one origin counts.
     """
-    log_weights = np.log(prior) - temper * np.sum([np.zeros(len(prior)), *said], axis=0)
+    log_weights = np.log(prior) - temper * np.sum([np.zeros(len(prior)), *errors], axis=0)
     weights = np.exp(log_weights - log_weights.max())
     return np.asarray(weights / weights.sum())

@@ -26,6 +26,9 @@ FLAT = 0.02
 QUIETEST = 1e-3
 """Log scatter that runs are taken to have at least."""
 
+USUAL_NOISE = 1e-2
+"""Log scatter of single runs against which a prior is weighed before any is measured."""
+
 WIDE_EXPONENT = 0.3
 """Standard error of an exponent, as a share of its value plus 0.2, from which it is reported."""
 
@@ -101,8 +104,9 @@ def describe_weakness(
 def _covariance(problem: PowerSum, jac: Floats) -> Floats:
     """Covariance of the parameters for noise of standard deviation 1, shape (q, q)."""
     information = (jac * problem.weights[:, None]).T @ jac
-    # A prior's precision is stated against rows that weigh delta * |r|; see PowerSumLaw.
-    information += np.diag(problem.prior_precision / problem.delta**2 * 1e-4 + 1e-9)
+    # A prior's precision is stated in units of delta^2; see PowerSumLaw.
+    prior = problem.prior_precision / problem.delta**2 * USUAL_NOISE**2
+    information += np.diag(prior + 1e-9)
     return np.asarray(np.linalg.inv(information))
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 import polars as pl
 
+from leadsman.errors import MethodError
 from leadsman.laws.base import Floats, Law
 from leadsman.laws.table import columns
 
@@ -39,6 +40,27 @@ class Parameter:
             return self.lower, self.upper
         lower = np.log(self.lower) if self.lower > 0 else -np.inf
         return float(lower), float(np.log(self.upper))
+
+
+def held(terms: Sequence[Parameter], known: Mapping[str, float | None]) -> tuple[Parameter, ...]:
+    """The terms, those with a value in ``known`` held at it and not learned."""
+    values = {name: value for name, value in known.items() if value is not None}
+    return tuple(
+        Parameter(term.name, values[term.name], values[term.name]) if term.name in values else term
+        for term in terms
+    )
+
+
+def check_chance(chance: float | None, top: float | None = None) -> None:
+    """Refuse a score of guessing, or a highest score, that cannot be.
+
+    Raises:
+        MethodError: not 0 <= ``chance`` < ``top`` <= 1, where both are given (0 and 1 if not).
+    """
+    low, high = 0.0 if chance is None else chance, 1.0 if top is None else top
+    if not 0 <= low < high <= 1:
+        asked = f"{chance}" if top is None else f"{chance} and {top}"
+        raise MethodError(f"0 <= chance < top <= 1 is needed, not {asked}")
 
 
 class ParametricForm(Law):

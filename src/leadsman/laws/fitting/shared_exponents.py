@@ -24,7 +24,7 @@ from leadsman.laws.base import FittedLaw, Floats, Law
 from leadsman.laws.fitting import log_curves, robust_scale
 from leadsman.laws.fitting.identify import WIDE_EXPONENT, check_design
 from leadsman.laws.fitting.power_sum import PowerSumLaw
-from leadsman.laws.fitting.shared import SharedPowerSum, fit_shared, refit_shared
+from leadsman.laws.fitting.shared_power_sum import SharedPowerSum, fit_shared, refit_shared
 from leadsman.laws.table import column
 
 WEAKNESS_DRAWS = 40

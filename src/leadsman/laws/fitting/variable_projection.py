@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from leadsman.engine import usable_cores
 from leadsman.errors import DesignError
 from leadsman.laws.base import Floats
 from leadsman.laws.fitting import _kernel
@@ -260,7 +261,7 @@ def _distinct(thetas: Floats, values: Floats, keep: int) -> list[int]:
 
 def _in_threads(work: Callable[[slice], None], count: int) -> None:
     """Run ``work(slice)`` over ``count`` rows on the cores there are; the kernels drop the GIL."""
-    cores = min(len(os.sched_getaffinity(0)), max(1, count // 16))
+    cores = min(usable_cores(), max(1, count // 16))
     limit = os.environ.get("NUMBA_NUM_THREADS")
     cores = min(cores, int(limit)) if limit else cores
     edges = np.linspace(0, count, cores + 1).astype(int)

@@ -25,7 +25,7 @@ class AcceptThenStop(Law):
     """A straight line in log loss over log data through the power phase alone.
 
     Args:
-        accept: sizes accepted unseen, the largest ones.
+        accept: sizes accepted unseen, the largest ones, with all their replicates.
         stop: standardised residual at which a smaller size is refused (the paper's 5); 0 keeps
             to the first ``accept`` sizes, which is right when loss is measured far more finely
             than the curve bends.
@@ -34,7 +34,7 @@ class AcceptThenStop(Law):
 
     Raises:
         InputError: the column is missing or not positive.
-        DesignError: fewer runs than ``accept``.
+        DesignError: fewer different sizes than ``accept``.
         MethodError: ``accept`` below 3 or ``stop`` below 0.
     """
 
@@ -60,15 +60,16 @@ class AcceptThenStop(Law):
     ) -> FittedLine:
         """Fit on one model's losses at several data sizes."""
         tokens, losses = column(runs, "tokens"), column(runs, y)
-        if len(tokens) < self.accept:
+        sizes = np.unique(tokens)
+        if len(sizes) < self.accept:
             raise DesignError(
-                f"accept-then-stop needs {self.accept} data sizes, not {len(tokens)}; "
+                f"accept-then-stop needs {self.accept} data sizes, not {len(sizes)}; "
                 f"add runs at other sizes"
             )
         order = np.argsort(-tokens, kind="stable")
         x, target = np.log(tokens[order]), np.log(losses[order])
         rows = np.ones(len(x)) if weights is None else np.asarray(weights, np.float64)[order]
-        used = self.accept
+        used = int((tokens >= sizes[-self.accept]).sum())
         while used < len(x):
             line = np.polyfit(x[:used], target[:used], 1, w=np.sqrt(rows[:used]))
             scatter = np.std(target[:used] - np.polyval(line, x[:used]))
@@ -78,38 +79,38 @@ class AcceptThenStop(Law):
         return FittedLine(self, y, x[:used], target[:used], rows[:used])
 
 
-def best_way(curves: Sequence[pl.DataFrame], ways: Sequence[Law], *, reach: float) -> Law:
-    """The way of fitting that would have predicted the largest size seen from much smaller ones.
+def best_law(curves: Sequence[pl.DataFrame], laws: Sequence[Law], *, reach: float) -> Law:
+    """The law that would have predicted the largest size seen from much smaller ones.
 
     Rolling origin inside the runs at hand: each curve is cut ``reach`` times below its largest
-    size, and the ways are compared by their mean absolute log error there, over all curves.
+    size, and the laws are compared by their mean absolute log error there, over all curves.
 
     Args:
         curves: one table a model, with ``tokens`` and ``loss``.
-        ways: laws to choose from.
+        laws: to choose from; the same law with other settings is another.
         reach: how many times beyond the data the forecast will go.
 
     Raises:
-        DesignError: no way can be fitted below the cut; says how many sizes are left.
+        DesignError: no law can be fitted below the cut; says how many sizes are left.
     """
-    errors = np.full(len(ways), np.inf)
-    for k, way in enumerate(ways):
+    errors = np.full(len(laws), np.inf)
+    for k, law in enumerate(laws):
         off = []
         try:
             for curve in curves:
                 largest = float(column(curve, "tokens").max())
                 cut = curve.filter(pl.col("tokens") <= largest / reach)
                 held = curve.filter(pl.col("tokens") == largest)
-                off.append(np.log(way.fit(cut).curve(held) / column(held, "loss")))
+                off.append(np.log(law.fit(cut).curve(held) / column(held, "loss")))
         except DesignError:
             continue
         errors[k] = np.mean(np.abs(np.concatenate(off)))
     if not np.isfinite(errors).any():
         raise DesignError(
             f"{len(cut)} data sizes below 1/{reach:g} of the largest are too few to compare "
-            f"{len(ways)} ways of fitting; add runs at smaller sizes"
+            f"{len(laws)} laws; add runs at smaller sizes"
         )
-    return ways[int(np.argmin(errors))]
+    return laws[int(np.argmin(errors))]
 
 
 class FittedLine(FittedLaw):

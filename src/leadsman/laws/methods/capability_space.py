@@ -5,8 +5,9 @@
 
 Ruan, Maddison and Hashimoto, "Observational Scaling Laws and the Predictability of Language Model
 Performance" (2024): benchmarks of models of all families lie near a low-dimensional space;
-families differ in how compute C moves them through it, not in what a place in it is worth.
-Scores in [0, 1]; C in FLOPs.
+families differ in how compute C moves them through it, not in what a place in it is worth. The
+paper takes components of the scores themselves; logits, on which compute acts more evenly, are
+ours. Scores in [0, 1]; C in FLOPs.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ class CapabilitySpace(Law):
             raise MethodError(
                 f"components must be at least 1 and chance in [0, 1), not {components}, {chance}"
             )
-        self.benchmarks = None if benchmarks is None else tuple(benchmarks)
+        self.benchmarks = benchmarks
         self.components = components
         self.chance = chance
 
@@ -76,9 +77,8 @@ class CapabilitySpace(Law):
         seed: int = 0,
     ) -> FittedCapabilitySpace:
         """Fit on public models, one a row."""
-        names = self.benchmarks
-        if names is None:
-            names = tuple(c for c in runs.columns if c.startswith("score.") and c != y)
+        scored = (name for name in runs.columns if name.startswith("score.") and name != y)
+        names = tuple(scored if self.benchmarks is None else self.benchmarks)
         if not names:
             raise InputError("no benchmark columns; name them score.TASK or pass benchmarks")
         scores = score_column(runs, y)

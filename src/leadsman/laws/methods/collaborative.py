@@ -63,7 +63,7 @@ class Collaborative(Law):
         if min(rank, burn_in, kept) < 1:
             raise MethodError("rank, burn_in and kept must be at least 1")
         self.rank = rank
-        self.factors = tuple(factors)
+        self.factors = factors
         self.burn_in = burn_in
         self.kept = kept
 
@@ -78,23 +78,22 @@ class Collaborative(Law):
         """Fit on the known cells, one a row."""
         scores = score_column(runs, y)
         labels = {name: label_column(runs, name) for name in ("model", "task")}
-        models = tuple(dict.fromkeys(labels["model"]))
-        tasks = tuple(dict.fromkeys(labels["task"]))
+        models, tasks = _places(labels["model"]), _places(labels["task"])
         if len(models) < 3 or len(tasks) < 2:
             raise DesignError(
                 f"collaborative needs three models and two tasks, "
                 f"not {len(models)} and {len(tasks)}"
             )
         rows = np.ones(len(scores)) if weights is None else np.asarray(weights, np.float64)
-        m = np.array([models.index(each) for each in labels["model"]])
-        t = np.array([tasks.index(each) for each in labels["task"]])
+        m = np.array([models[each] for each in labels["model"]])
+        t = np.array([tasks[each] for each in labels["task"]])
         weight = np.zeros((len(models), len(tasks)))
         total = np.zeros_like(weight)
         np.add.at(weight, (m, t), rows)
         np.add.at(total, (m, t), rows * logit(scores, margin=_MARGIN))
         cells = np.divide(total, weight, out=np.zeros_like(total), where=weight > 0)
         raw = _factors(runs, self.factors)
-        first = np.array([labels["model"].index(each) for each in models])
+        first = np.unique(m, return_index=True)[1]
         scaler = _Scaler.fit(raw[first])
         chain = _gibbs(cells, weight, scaler(raw[first]), self, np.random.default_rng([seed, 1]))
         return FittedCollaborative(self, y, models, tasks, scaler, chain)
@@ -118,8 +117,8 @@ class FittedCollaborative(FittedLaw):
         self,
         law: Collaborative,
         y: str,
-        models: tuple[str, ...],
-        tasks: tuple[str, ...],
+        models: dict[str, int],
+        tasks: dict[str, int],
         scaler: _Scaler,
         chain: _Chain,
     ) -> None:
@@ -158,22 +157,29 @@ class FittedCollaborative(FittedLaw):
         for row, task in enumerate(tasks):
             if task not in self.tasks:
                 raise InputError(
-                    f"{task!r} was never seen; known are {', '.join(self.tasks[:8])}",
+                    f"{task!r} was never seen; known are {', '.join(list(self.tasks)[:8])}",
                     line=row + 1,
                     column="task",
                 )
-        t = np.array([self.tasks.index(task) for task in tasks])
+        t = np.array([self.tasks[task] for task in tasks])
         factors = self._scaler(_factors(points, self.law.factors))
         u = np.empty((draws, len(names), self.law.rank))
-        for name in dict.fromkeys(names):
-            at = [row for row, other in enumerate(names) if other == name]
+        asked = _places(names)
+        of_row = np.array([asked[name] for name in names])
+        for name, place in asked.items():
+            at = np.flatnonzero(of_row == place)
             if name in self.models:
-                u[:, at] = chain.u[pick, self.models.index(name)][:, None]
+                u[:, at] = chain.u[pick, self.models[name]][:, None]
             else:
                 centre = np.einsum("f,kfr->kr", factors[at[0]], chain.w[pick])
                 u[:, at] = (centre + rng.standard_normal(centre.shape))[:, None]
         logits = chain.mu[pick][:, t] + np.einsum("knr,knr->kn", u, chain.v[pick][:, t])
         return logits, chain.sigma[pick]
+
+
+def _places(labels: Sequence[str]) -> dict[str, int]:
+    """Each different label and its number, in order of first appearance."""
+    return {label: number for number, label in enumerate(dict.fromkeys(labels))}
 
 
 @dataclass(frozen=True)

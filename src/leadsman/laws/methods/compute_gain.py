@@ -17,11 +17,11 @@ from typing import ClassVar
 import numpy as np
 import polars as pl
 
-from leadsman.errors import InputError, MethodError
+from leadsman.errors import InputError
 from leadsman.laws.base import Floats
 from leadsman.laws.fitting.fitted_parametric import FittedParametric
 from leadsman.laws.fitting.parametric import ParametricLaw, grid, label_column, sigmoid
-from leadsman.laws.fitting.parametric_form import Parameter
+from leadsman.laws.fitting.parametric_form import Parameter, check_chance
 from leadsman.laws.table import column
 from leadsman.methods import Paper
 
@@ -58,8 +58,7 @@ class ComputeGain(ParametricLaw):
     def __init__(
         self, *, plain: str = "plain", chance: float = 0.0, delta: float | None = None
     ) -> None:
-        if not 0 <= chance < 1:
-            raise MethodError(f"chance must lie in [0, 1), not {chance}")
+        check_chance(chance)
         self.plain = plain
         self.chance = chance
         self.delta = delta

@@ -14,10 +14,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from leadsman.errors import MethodError
 from leadsman.laws.base import Floats
 from leadsman.laws.fitting.parametric import ParametricLaw, grid, sigmoid
-from leadsman.laws.fitting.parametric_form import Parameter
+from leadsman.laws.fitting.parametric_form import Parameter, check_chance, held
 from leadsman.methods import Paper
 
 
@@ -55,20 +54,14 @@ class ComputeSigmoid(ParametricLaw):
         top: float | None = 1.0,
         delta: float | None = None,
     ) -> None:
-        low, high = chance or 0.0, 1.0 if top is None else top
-        if not 0 <= low < high <= 1:
-            raise MethodError(f"0 <= chance < top <= 1 is needed, not {chance} and {top}")
+        check_chance(chance, top)
         self.chance = chance
         self.top = top
         self.delta = delta
 
     def parameters_of(self, x: Mapping[str, Floats]) -> tuple[Parameter, ...]:
         """Chance and ceiling are fixed where they are known."""
-        known = {"chance": self.chance, "top": self.top}
-        return tuple(
-            term if (value := known.get(term.name)) is None else Parameter(term.name, value, value)
-            for term in self.terms
-        )
+        return held(self.terms, {"chance": self.chance, "top": self.top})
 
     def equation(self, theta: Mapping[str, Floats], x: Mapping[str, Floats]) -> Floats:
         """chance + (top - chance) sigmoid(k (log10 C - m))."""

@@ -15,10 +15,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from leadsman.errors import MethodError
 from leadsman.laws.base import FittedLaw, Floats
 from leadsman.laws.fitting.parametric import ParametricLaw, grid, logit, sigmoid
-from leadsman.laws.fitting.parametric_form import Parameter
+from leadsman.laws.fitting.parametric_form import Parameter, check_chance
 from leadsman.methods import Paper
 
 
@@ -48,8 +47,7 @@ class Density(ParametricLaw):
     )
 
     def __init__(self, *, chance: float = 0.0, delta: float | None = None) -> None:
-        if not 0 <= chance < 1:
-            raise MethodError(f"chance must lie in [0, 1), not {chance}")
+        check_chance(chance)
         self.chance = chance
         self.delta = delta
 

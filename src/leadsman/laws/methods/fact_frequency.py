@@ -16,10 +16,10 @@ from typing import ClassVar
 import numpy as np
 import polars as pl
 
-from leadsman.errors import InputError, MethodError
+from leadsman.errors import InputError
 from leadsman.laws.base import Floats
 from leadsman.laws.fitting.parametric import ParametricLaw, logit, sigmoid
-from leadsman.laws.fitting.parametric_form import Parameter
+from leadsman.laws.fitting.parametric_form import Parameter, check_chance
 from leadsman.laws.table import column
 from leadsman.methods import Paper
 
@@ -55,8 +55,7 @@ class FactFrequency(ParametricLaw):
     def __init__(
         self, *, chance: float = 0.0, interaction: bool = True, delta: float | None = None
     ) -> None:
-        if not 0 <= chance < 1:
-            raise MethodError(f"chance must lie in [0, 1), not {chance}")
+        check_chance(chance)
         self.chance = chance
         self.interaction = interaction
         self.delta = delta

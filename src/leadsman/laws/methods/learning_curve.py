@@ -68,7 +68,7 @@ class LearningCurve(ParametricLaw):
             raise MethodError(f"of must be 'loss' or 'score', not {of!r}")
         self.x = x
         self.of = of
-        self.output = of  # type: ignore[misc]
+        self.output = of
         self.delta = delta
 
     def read(self, frame: pl.DataFrame) -> dict[str, Floats]:

@@ -16,10 +16,9 @@ from typing import ClassVar
 import numpy as np
 import polars as pl
 
-from leadsman.errors import MethodError
 from leadsman.laws.base import Floats
 from leadsman.laws.fitting.parametric import ParametricLaw, grid
-from leadsman.laws.fitting.parametric_form import Parameter
+from leadsman.laws.fitting.parametric_form import Parameter, check_chance, held
 from leadsman.laws.table import column
 from leadsman.methods import Paper
 
@@ -61,8 +60,7 @@ class LossThreshold(ParametricLaw):
         top: float = 1.0,
         delta: float | None = None,
     ) -> None:
-        if not 0 <= (chance or 0.0) < top <= 1:
-            raise MethodError(f"0 <= chance < top <= 1 is needed, not {chance} and {top}")
+        check_chance(chance, top)
         self.x = x
         self.chance = chance
         self.top = top
@@ -74,9 +72,7 @@ class LossThreshold(ParametricLaw):
 
     def parameters_of(self, x: Mapping[str, Floats]) -> tuple[Parameter, ...]:
         """Chance is fixed where it is known."""
-        if self.chance is None:
-            return self.terms
-        return (Parameter("chance", self.chance, self.chance), *self.terms[1:])
+        return held(self.terms, {"chance": self.chance})
 
     def equation(self, theta: Mapping[str, Floats], x: Mapping[str, Floats]) -> Floats:
         """chance + slope max(eta - L, 0), at most top."""

@@ -15,10 +15,9 @@ from typing import ClassVar
 import numpy as np
 import polars as pl
 
-from leadsman.errors import MethodError
 from leadsman.laws.base import Floats
 from leadsman.laws.fitting.parametric import ParametricLaw, grid
-from leadsman.laws.fitting.parametric_form import Parameter
+from leadsman.laws.fitting.parametric_form import Parameter, check_chance, held
 from leadsman.laws.table import column
 from leadsman.methods import Paper
 
@@ -54,8 +53,7 @@ class LossToError(ParametricLaw):
     def __init__(
         self, *, x: str = "loss", chance: float | None = None, delta: float | None = None
     ) -> None:
-        if chance is not None and not 0 <= chance < 1:
-            raise MethodError(f"chance must lie in [0, 1), not {chance}")
+        check_chance(chance)
         self.x = x
         self.chance = chance
         self.delta = delta
@@ -66,10 +64,7 @@ class LossToError(ParametricLaw):
 
     def parameters_of(self, x: Mapping[str, Floats]) -> tuple[Parameter, ...]:
         """``epsilon`` is fixed where chance is known."""
-        if self.chance is None:
-            return self.terms
-        fixed = 1 - self.chance
-        return (Parameter("epsilon", fixed, fixed), *self.terms[1:])
+        return held(self.terms, {"epsilon": None if self.chance is None else 1 - self.chance})
 
     def equation(self, theta: Mapping[str, Floats], x: Mapping[str, Floats]) -> Floats:
         """epsilon - k exp(-gamma L)."""

@@ -15,10 +15,9 @@ from typing import ClassVar
 import numpy as np
 import polars as pl
 
-from leadsman.errors import MethodError
 from leadsman.laws.base import Floats
 from leadsman.laws.fitting.parametric import ParametricLaw, grid, sigmoid
-from leadsman.laws.fitting.parametric_form import Parameter
+from leadsman.laws.fitting.parametric_form import Parameter, check_chance, held
 from leadsman.laws.table import column
 from leadsman.methods import Paper
 
@@ -59,9 +58,7 @@ class LossToScore(ParametricLaw):
         top: float | None = None,
         delta: float | None = None,
     ) -> None:
-        low, high = chance or 0.0, 1.0 if top is None else top
-        if not 0 <= low < high <= 1:
-            raise MethodError(f"0 <= chance < top <= 1 is needed, not {chance} and {top}")
+        check_chance(chance, top)
         self.x = x
         self.chance = chance
         self.top = top
@@ -73,11 +70,7 @@ class LossToScore(ParametricLaw):
 
     def parameters_of(self, x: Mapping[str, Floats]) -> tuple[Parameter, ...]:
         """Chance and ceiling are fixed where they are known."""
-        known = {"chance": self.chance, "top": self.top}
-        return tuple(
-            term if (value := known.get(term.name)) is None else Parameter(term.name, value, value)
-            for term in self.terms
-        )
+        return held(self.terms, {"chance": self.chance, "top": self.top})
 
     def equation(self, theta: Mapping[str, Floats], x: Mapping[str, Floats]) -> Floats:
         """chance + (top - chance) sigmoid(-k (L - L_0))."""

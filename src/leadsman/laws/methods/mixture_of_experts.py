@@ -60,7 +60,10 @@ class MixtureOfExperts(PowerSumLaw):
 class Routing(PowerSumLaw):
     """Loss of routed models as a bilinear form of log size and log experts, after Clark et al.
 
-    log L = a log N + b log S + c log N log S + d, with log S capped smoothly at ``saturation``.
+    log L = a log N + b log S + c log N log S + d,    1 / S = 1 / experts + 1 / ``saturation``
+
+    The paper saturates at both ends, 1 / S = 1 / (experts - 1 + 1 / (1 / S_start - 1 / S_max))
+    + 1 / S_max; the upper end alone is kept here, so a dense model counts as one expert.
 
     Args:
         saturation: number of experts beyond which more give nothing.

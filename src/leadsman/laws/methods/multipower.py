@@ -1,13 +1,14 @@
 """The whole loss curve under any learning-rate schedule.
 
     L(t)  = L_0 + A S(t)^-alpha - LD(t)
-    LD(t) = B * sum over changes k up to t of (lr_{k-1} - lr_k) * G(lr_k^-gamma (S(t) - S(k)))
+    LD(t) = B * sum over changes k up to t of (lr_{k-1} - lr_k) * G(lr_k^-gamma (S(t) - S(k - 1)))
     G(u)  = 1 - (1 + C u)^-beta
 
 Luo et al., "A Multi-Power Law for Loss Curve Prediction Across Learning Rate Schedules" (2025):
 a power law in S, the learning rate summed over steps (warm-up included), minus what each decrease
-of the rate has gained so far (a rise loses; warm-up is one). Fitted on a few curves of one model
-it predicts curves under schedules never run. Loss in nats per token.
+of the rate has gained so far. Fitted on a few curves of one model it predicts curves under
+schedules never run. Loss in nats per token. A rise counts as a loss, and warm-up as a rise; the
+paper counts changes from the peak on.
 
 Rows of a curve may be sparse. A change of rate between two rows that stands alone is taken for a
 jump just before the second; one among others for a ramp, and its gain counts from its middle.
@@ -41,6 +42,8 @@ _PRIOR_MEAN = np.array([0.0, 0.5, 0.5])
 _PRIOR_SPREAD = np.array([0.7, 0.1, 0.1])
 _BLOCKS = 12
 _WARMUP_PARTS = 16
+_GONE = -700.0
+"""Log of an amplitude of zero, as near as doubles come."""
 
 
 class MultiPower(Law):
@@ -305,11 +308,8 @@ def _starts(histories: Sequence[_History], target: Floats) -> Floats:
     shapes = grid(alpha=[0.3, 0.6], C=np.log([0.3, 3.0]), beta=[0.3, 0.6], gamma=[0.3, 0.7])
     for alpha, log_c, beta, gamma in zip(*shapes.values()):
         parts = []
-        for column_of in ((1.0, None), (None, None)):
-            theta = np.array([[0.0, 0.0, alpha, -700.0, log_c, beta, gamma]])
-            if column_of[0] is None:
-                theta[0, 1], theta[0, 3] = -700.0, 0.0
-            parts.append(curve(theta)[0])
+        for log_a, log_b in ((0.0, _GONE), (_GONE, 0.0)):  # the power alone, the gain alone
+            parts.append(curve(np.array([[0.0, log_a, alpha, log_b, log_c, beta, gamma]]))[0])
         design = np.stack([np.ones(size), *parts], axis=1)
         found, *_ = np.linalg.lstsq(design, np.exp(target), rcond=None)
         floor, height, gain = (max(float(v), s) for v, s in zip(found, (0.1, 0.05, 1.0)))

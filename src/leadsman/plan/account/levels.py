@@ -129,7 +129,7 @@ def would_change(
     """
     found = _other_budgets(project, options, axes, belief, chosen)
     found += _served_volume(project, options, axes, belief, chosen)
-    return found + _runner_up(options, axes, belief, chosen)
+    return found + _runner_up(project, options, axes, belief, chosen)
 
 
 def _other_budgets(
@@ -151,8 +151,8 @@ def _other_budgets(
         if other is not None:
             then = best[other]
             text = (
-                f"With {word} compute, at about {other * budget:.2g} FLOPs, "
-                f"{then['label']} at {count(then['params'])} parameters is best."
+                f"With {word} compute, at about {other * budget:.2g} FLOPs, the best choice is "
+                f"{project.words.short(then['label'])}, with {count(then['params'])} parameters."
             )
             found.append({"what": "budget", "at": other * budget, "then": then["label"],
                           "text": text})  # fmt: skip
@@ -181,10 +181,12 @@ def _served_volume(
         )
         best = options[rows[int(belief.draws(points, FLIP_WORLDS).mean(axis=0).argmin())]]
         if best.id != options[chosen].id:
-            params = best.shape.non_embedding_params
+            same = axes.label(best) == axes.label(options[chosen])
+            data = "the same data" if same else project.words.short(axes.label(best))
             text = (
-                f"If it also had to pay for serving {count(float(served))} tokens, "
-                f"{axes.label(best)} at {count(params)} parameters is best."
+                f"If the budget also had to pay for serving {count(float(served))} tokens, the "
+                f"best choice would be {data}, with {count(best.shape.non_embedding_params)} "
+                f"parameters."
             )
             return [{"what": "serving", "at": float(served), "then": axes.label(best),
                      "text": text}]  # fmt: skip
@@ -192,7 +194,7 @@ def _served_volume(
 
 
 def _runner_up(
-    options: Sequence[Recipe], axes: Axes, belief: Belief, chosen: int
+    project: Project, options: Sequence[Recipe], axes: Axes, belief: Belief, chosen: int
 ) -> list[dict[str, Any]]:
     """The best option of other data or settings, and how often it wins."""
     draws = belief.draws(axes.points(options))
@@ -204,8 +206,8 @@ def _runner_up(
     wins = float((draws[:, other] < draws[:, chosen]).mean())
     gap = float((draws[:, other] - draws[:, chosen]).mean())
     text = (
-        f"Next best in data or settings is {axes.label(options[other])}, worse by {gap:.3g} on "
-        f"average and better in {100 * wins:.0f} % of the worlds drawn."
+        f"The next best data or settings: {project.words.short(axes.label(options[other]))}, "
+        f"worse by {gap:.3g} on average and better in {100 * wins:.0f} % of the draws."
     )
     return [{"what": "runner-up", "then": axes.label(options[other]), "gap": gap, "p": wins,
              "text": text}]  # fmt: skip

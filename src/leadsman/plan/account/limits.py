@@ -48,8 +48,9 @@ def epochs_of_plan(
             row["worth"], row["worth_low"], row["worth_high"] = middle, low, high = worth[name]
         if epochs > EPOCHS:
             row["warning"] = (
-                f"{name} is read {epochs:.3g} times: worth {middle:.2g} times as much fresh text "
-                f"(80 %: {low:.2g} to {high:.2g}); decision.max_epochs sets a limit"
+                f"{found.project.words.token_set(name)} is read {epochs:.3g} times: worth "
+                f"{middle:.2g} times as much fresh text (80 %: {low:.2g} to "
+                f"{high:.2g}); decision.max_epochs sets a limit"
             )
         rows.append(row)
     return rows

@@ -66,7 +66,8 @@ def choose_documents(project: Project, workspace: Workspace) -> dict[str, Any]:
         f"(the sources as a whole: {main['kl_raw']:.2f})."
     )
     examples = _examples(Corpus.open(workspace.path / "corpora" / SELECTED))
-    return main | {"note": note, "examples": examples, "sets": sets}
+    called = method("selector", spec.method).__name__
+    return main | {"called": called, "note": note, "examples": examples, "sets": sets}
 
 
 def _free(project: Project, workspace: Workspace) -> Corpus:

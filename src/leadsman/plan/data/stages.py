@@ -17,9 +17,16 @@ from leadsman.runs import Mixture
 
 
 def data_stages(
-    project: Project, workspace: Workspace, starts: Sequence[Start]
+    project: Project, workspace: Workspace, starts: Sequence[Start], *, here: bool
 ) -> tuple[dict[str, Any], list[Mixture]]:
-    """From files to token sets and mixtures."""
+    """From files to token sets and mixtures.
+
+    Args:
+        project: what is planned.
+        workspace: where stages are kept.
+        starts: base models, whose tokenizer is taken.
+        here: the planned run reads what can be read here, not the full declared size.
+    """
     files = input_files(project)
     prepared = workspace.stage(
         "prepare",
@@ -62,9 +69,12 @@ def data_stages(
         lambda: tokenise(project, workspace, given=starts[0].tokenizer if starts else None),
         owns=["tokens", "tokenizer.json"],
     )
-    tell.tell_tokens(tokens, workspace.watcher)
+    tell.tell_tokens(tokens, project.words, workspace.watcher)
     found = mixtures(project, prepared)
+    tell.tell_mixtures(found, project.words, workspace.watcher)
     tokens |= {"full": full_tokens(prepared, selected, tokens)}
+    if here:
+        tokens["full"] |= readable_here(project, tokens, workspace)
     workspace.files.write_json(
         "stages/mixtures.json",
         {
@@ -72,7 +82,8 @@ def data_stages(
             "result": {
                 "by_source": {
                     mixture.name: shares_by_source(mixture, selected) for mixture in found
-                }
+                },
+                "full": tokens["full"],
             },
         },
     )
@@ -86,8 +97,9 @@ def readable_here(
     found = readable_tokens(tokens, [each.name for each in project.priced])
     less = [name for name, there in found.items() if there < 0.99 * tokens["full"][name]]
     if less:
+        sets = ", ".join(project.words.token_set(name) for name in less)
         workspace.watcher.note(
-            f"The run is made here, so it is planned on what can be read of {', '.join(less)}, not "
-            f"on the full declared size"
+            f"The run is made here, so it is planned on what can be read of {sets}, not on the "
+            f"full declared size"
         )
     return found

@@ -9,10 +9,11 @@ effect, and a misfit of the law cannot pass for one. Its product with scale is z
 the runs that depart, so what is measured at one size is carried to others as it is, with a spread
 that grows. The best learning rate and batch are known to move with the length of a run: their
 squares are of the distance from a best value that moves by a published power of the tokens, and the
-products with log tokens carry what the runs say otherwise. The effect of a share of the text moves
-little. Noise and ``lambda`` maximise the evidence (MacKay 1992; scikit-learn's BayesianRidge), so
-settings that a few runs hardly tell apart keep wide, small effects. A setting that never varies in
-the runs has no effect that could be known: it is held at the runs' value.
+products with log tokens carry what the runs say otherwise. The effect of which text is read
+(shares, the rate of a selection) moves little. Noise and ``lambda`` maximise the evidence (MacKay
+1992; scikit-learn's BayesianRidge), so settings that a few runs hardly tell apart keep wide, small
+effects. A setting that never varies in the runs has no effect that could be known: it is held at
+the runs' value.
 """
 
 from __future__ import annotations
@@ -36,10 +37,10 @@ Power Scheduler (2024, catalogue 192) finds tokens^-0.51 for the rate at a fixed
 so about tokens^-0.26 at a fixed one; the power of the rate lies between the two.
 """
 
-SHARES = ("add.", "mix.")
-"""What columns of shares of the text begin with."""
-SHARE_DRIFT = 0.1
-"""Spread of the change of a share's effect for an e-fold of scale, of that of the effect itself.
+TEXT = ("add.", "mix.", "keep")
+"""What columns that say which text is read begin with: shares, and the rate of a selection."""
+TEXT_DRIFT = 0.1
+"""Spread of the change of the text's effect for an e-fold of scale, of that of the effect itself.
 
 Published runs have 0.04 to 0.08 (benchmarks/plan/share_drift.py).
 """
@@ -141,6 +142,10 @@ class SettingsEffect:
             departs = np.abs(scaled - self._centre[name]) > FLAT
             self._width[name] = float(np.sqrt(((scaled - self._centre[name])[departs] ** 2).mean()))
             self._at[name] = {key: float(each[departs].mean()) for key, each in logs.items()}
+        for name in self._names:
+            usual = runs[name].mode().sort()[0]
+            departs = (runs[name] != usual).to_numpy()
+            self._at[name] = {key: float(each[departs].mean()) for key, each in logs.items()}
         self._drifting.clear()
 
     def _scaled(self, name: str, points: pl.DataFrame) -> Floats:
@@ -156,7 +161,7 @@ class SettingsEffect:
 
     def _reach(self, name: str, key: str) -> float:
         """How fast what is measured at one scale stops to hold at others."""
-        return SHARE_DRIFT if name.startswith(SHARES) else 1 / self._scale_width[key]
+        return TEXT_DRIFT if name.startswith(TEXT) else 1 / self._scale_width[key]
 
     def _features(self, points: pl.DataFrame) -> Floats:
         linear = {
@@ -176,5 +181,12 @@ class SettingsEffect:
         ]
         for name, known in self._names.items():
             values = points[name].to_numpy()
-            columns += [(values == each).astype(np.float64) for each in known]
+            for value in known:
+                chosen = (values == value).astype(np.float64)
+                columns.append(chosen)
+                if name.startswith(TEXT):
+                    columns += [
+                        chosen * (log - self._at[name][key]) * TEXT_DRIFT
+                        for key, log in logs.items()
+                    ]
         return np.stack(columns, axis=1) - self._features_mean

@@ -23,13 +23,12 @@ from typing import Any
 
 import polars as pl
 
-from leadsman.humanize import way_and_mixture
+from leadsman.humanize import PLUS, base_of, way_and_mixture
 from leadsman.plan.settings.vary import VarySpec
 from leadsman.runs import Mixture, Recipe, Run
 
 SELECTED = "selected"
 """Name of the token set of selected documents, beside those of the sources."""
-PLUS = " + "
 NONE = "none"
 NUMBERS = ("lr", "batch_tokens")
 NAMES = ("keep", "optimizer", "precision", "method")
@@ -131,13 +130,13 @@ class Axes:
             "params": float(recipe.shape.non_embedding_params),
             "tokens": float(recipe.trained_tokens),
             "flops": recipe.flops,
-            "mixture": base_name(recipe.mixture.name),
+            "mixture": base_of(recipe.mixture.name),
         }
         return scale | self.settings(recipe)
 
     def settings(self, recipe: Recipe) -> Row:
         """Where a recipe stands on every axis; what its series fixes is the reference."""
-        base = base_name(recipe.mixture.name)
+        base = base_of(recipe.mixture.name)
         added = self._added(recipe.mixture, base)
         row: Row = {
             "lr": recipe.lr,
@@ -261,15 +260,6 @@ def _departures(
         share = round(spec.added_share, DIGITS)
         found += [Departure(ADD + name, share) for name in sources]
     return tuple(found)
-
-
-def base_name(mixture: str) -> str:
-    """The mixture a name says was moved.
-
-    >>> base_name("selected + 25 % docstrings"), base_name("natural")
-    ('selected', 'natural')
-    """
-    return mixture.partition(PLUS)[0]
 
 
 def method_name(methods: Mapping[str, Mapping[str, Any]]) -> str:

@@ -2,7 +2,7 @@
 
 The space is size, tokens and every setting the small runs vary, for one mixture; limits are the
 budget (training, serving and data together), passes over each source, and half of the tokens as the
-most that may be moved to single sources, as far as they were tried. The optimiser
+most that may be moved to single sources together, no setting beyond what was tried. The optimiser
 (:mod:`leadsman.plan.decision.optimise`) walks it over the joint draws. What it finds for the
 settings is then weighed at every size that can be built, beside the reference settings. The
 reference is left only where the runs say so: a setting whose chance of being better is below
@@ -30,7 +30,7 @@ from leadsman.plan.settings.reads import PointReads
 from leadsman.plan.soundings import serve_flops
 from leadsman.plan.sources import compute_left, money_for_data
 from leadsman.runs import Recipe
-from leadsman.train.cost import LEAST_TOKENS
+from leadsman.train.ladder.design import LEAST_TOKENS
 
 MOST_ADDED = 0.5
 LEAST_ADDED = 0.01
@@ -150,7 +150,7 @@ def setting_dimensions(axes: Axes) -> dict[str, Dimension]:
             choices = dict.fromkeys(str(each) for each in [axes.reference[name], *values])
             found[name] = Dimension(choices=tuple(choices))
         else:
-            most = min(MOST_ADDED, 2 * max(float(each) for each in values))
+            most = max(float(each) for each in values)
             found[name] = Dimension(low=0.0, high=most, scale="linear")
     return found
 

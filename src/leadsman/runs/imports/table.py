@@ -9,6 +9,7 @@ other numbers are settings. A row without ``id`` is named by the file and its nu
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 from leadsman.errors import InputError
@@ -57,8 +58,8 @@ def import_table(path: str | Path, ledger: Ledger) -> list[Run]:
         )
     if not any(run.losses or run.bpb or run.scores for run in runs):
         raise InputError("no column is a result: loss, loss.SET, bpb.SET or score.TASK", file=path)
-    ids = [run.id for run in runs]
-    twice = next((run_id for run_id in ids if ids.count(run_id) > 1), None)
+    counts = Counter(run.id for run in runs)
+    twice = next((run_id for run_id, count in counts.items() if count > 1), None)
     if twice is not None:
         raise InputError(f"two rows are called {twice!r}", file=path, column="id")
     for run in runs:

@@ -3,7 +3,7 @@
     coverage(level)  = share of results inside the level's interval
     sharpness(level) = median of (high - low) / |median|; narrower is better at equal coverage
     error            = median / actual - 1, of each forecast in order of registration
-    skill            = mean CRPS / mean |actual|, relative; lower is better
+    relative_crps    = mean CRPS / mean |actual|; lower is better
 
 Gneiting, Balabdaoui and Raftery 2007: maximise sharpness subject to calibration.
 """

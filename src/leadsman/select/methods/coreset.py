@@ -17,8 +17,7 @@ import pyarrow as pa
 
 from leadsman.corpus import Corpus
 from leadsman.corpus.kernels.text import normalised_hashes, texts
-from leadsman.corpus.shards.estimate import sample_documents
-from leadsman.corpus.vectors.embedding import HashedSVD
+from leadsman.corpus.vectors.embedding import HashedSVD, embed_sample
 from leadsman.corpus.vectors.neighbours import nearest
 from leadsman.errors import InputError, MethodError
 from leadsman.select.base import Selector
@@ -108,15 +107,10 @@ class Coreset(Selector):
     def _candidates(self, raw: Corpus, seed: int) -> tuple[Vectors, list[bytes]]:
         """Vectors and text hashes of the candidates, each text once."""
         assert self.embedding_ is not None
-        rows = raw.take(sample_documents(raw, self.max_documents, seed=seed), ["text"])
-        column = pa.array([row["text"] for row in rows.values()], pa.large_string())
-        batch = pa.RecordBatch.from_arrays([column], ["text"])
-        vectors = self.embedding_.embed(batch)
-        keys = [key.tobytes() for key in normalised_hashes(texts(batch))]
-        first = {key: row for row, key in reversed(list(enumerate(keys)))}
-        kept = [
-            row for row, key in enumerate(keys) if first[key] == row and np.any(vectors[row] != 0)
-        ]
-        if not kept:
+        vectors, batch = embed_sample(self.embedding_, raw, self.max_documents, seed=seed)
+        first: dict[bytes, int] = {}
+        for row, key in enumerate(normalised_hashes(texts(batch))):
+            first.setdefault(key.tobytes(), row)
+        if not first:
             raise InputError("holds no words to compare", file=raw.location)
-        return np.ascontiguousarray(vectors[kept]), [keys[row] for row in kept]
+        return np.ascontiguousarray(vectors[list(first.values())]), list(first)

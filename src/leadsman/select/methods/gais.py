@@ -29,8 +29,7 @@ import pyarrow as pa
 
 from leadsman.corpus import Corpus
 from leadsman.corpus.kernels.jit import jit
-from leadsman.corpus.shards.estimate import sample_documents
-from leadsman.corpus.vectors.embedding import HashedSVD
+from leadsman.corpus.vectors.embedding import HashedSVD, embed_sample
 from leadsman.errors import InputError, MethodError
 from leadsman.methods import Paper
 from leadsman.select.base import Selector
@@ -163,10 +162,7 @@ class GAIS(Selector):
     def _sample(self, corpus: Corpus, seed: int) -> Vectors:
         """Vectors of a sample's documents that hold words."""
         assert self.embedding_ is not None
-        rows = corpus.take(sample_documents(corpus, self.max_documents, seed=seed), ["text"])
-        column = pa.array([row["text"] for row in rows.values()], pa.large_string())
-        vectors = self.embedding_.embed(pa.RecordBatch.from_arrays([column], ["text"]))
-        vectors = vectors[np.any(vectors != 0, axis=1)]
+        vectors, _ = embed_sample(self.embedding_, corpus, self.max_documents, seed=seed)
         if not len(vectors):
             raise InputError("holds no words that the raw documents have", file=corpus.location)
         return vectors

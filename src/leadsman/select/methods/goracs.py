@@ -24,10 +24,9 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from leadsman.corpus import Corpus
-from leadsman.corpus.shards.estimate import sample_documents
+from leadsman.corpus.vectors.embedding import embed_sample
 from leadsman.corpus.vectors.neighbours import nearest
 from leadsman.errors import InputError, MethodError, MissingExtraError
 from leadsman.methods import Paper
@@ -99,13 +98,10 @@ class GORACS(Coreset):
 
     def _prepare(self, raw: Corpus, target: Corpus, seed: int) -> None:
         assert self.embedding_ is not None
-        rows = target.take(sample_documents(target, self.max_target, seed=seed), ["text"])
-        column = pa.array([row["text"] for row in rows.values()], pa.large_string())
-        vectors = self.embedding_.embed(pa.RecordBatch.from_arrays([column], ["text"]))
-        vectors = vectors[np.any(vectors != 0, axis=1)]
+        vectors, _ = embed_sample(self.embedding_, target, self.max_target, seed=seed)
         if not len(vectors):
             raise InputError("holds no words that raw holds too", file=target.location)
-        self.target_ = np.ascontiguousarray(vectors)
+        self.target_ = vectors
 
     def order(self, vectors: Vectors, count: int, *, seed: int) -> Ints:
         """The group, the documents that lower the sum most first."""

@@ -2,8 +2,9 @@
 
 The rules and limits of Gopher: Rae et al., "Scaling Language Models: Methods, Analysis & Insights
 from Training Gopher" (2021), appendix A, with the repetition rules cut to the four that catch
-most; plus, if wanted, the language. A document scores 0 if it keeps all rules, else minus the
-number it breaks, and its reason names the first. Keep with ``--rule threshold --threshold 0``.
+most and without the rule of two English stop words; plus, if wanted, the language. A document
+scores 0 if it keeps all rules, else minus the number it breaks, and its reason names the first.
+Keep with ``--rule threshold --threshold 0``.
 
 The limits are for prose in languages with spaces. Source code breaks several of them by nature:
 give it limits of its own.
@@ -37,7 +38,7 @@ class HeuristicFilters(Selector):
     Args:
         min_words, max_words: of a document.
         min_mean_word, max_mean_word: mean characters in a word.
-        max_symbol_ratio: ``#`` and ellipses over words.
+        max_symbol_ratio: ``#`` over words, and ellipses over words.
         max_bullet_lines: share of lines that begin with a bullet.
         max_ellipsis_lines: share of lines that end with an ellipsis.
         min_letter_words: share of words that hold a letter.
@@ -73,9 +74,8 @@ class HeuristicFilters(Selector):
         max_repeated_5grams: float = 0.15,
         languages: Sequence[str] = (),
     ) -> None:
-        limits = {name: value for name, value in locals().items() if name.startswith(("m",))}
-        for name, value in limits.items():
-            if not value >= 0:
+        for name, value in list(locals().items()):
+            if name.startswith(("min_", "max_")) and not value >= 0:
                 raise MethodError(f"heuristic-filters: {name} must be zero or more, not {value}")
         self.min_words = min_words
         self.max_words = max_words
@@ -129,7 +129,7 @@ class HeuristicFilters(Selector):
             return ["no words"]
         lines = [line.strip() for line in text.split("\n") if line.strip()]
         mean = sum(map(len, words)) / count
-        symbols = text.count("#") + text.count("...") + text.count("…")
+        symbols = max(text.count("#"), text.count("...") + text.count("…"))
         checks: list[tuple[str, bool]] = [
             ("too few words", count < self.min_words),
             ("too many words", count > self.max_words),

@@ -16,7 +16,7 @@ from leadsman.strict_yaml import load_yaml
 from leadsman.train.build import chosen_optimizer, run_methods
 from leadsman.train.defaults import WARMUP_TOKENS, default_recipe, shape_of_width
 from leadsman.train.feed import data_id
-from leadsman.train.files.note import noted
+from leadsman.train.files.failure import failure_recorded
 from leadsman.train.files.schema import DataFile, LadderFile, RecipeFile, ScheduleFile
 from leadsman.train.ladder import TrunkJob, plan_trunks
 from leadsman.train.schedule import rewarmed
@@ -51,19 +51,19 @@ class Design:
         return plan_trunks(self.recipes, **self.fields)
 
 
-def load_recipe_file(path: Path, *, note: bool = False) -> Design:
+def load_recipe_file(path: Path, *, record_failure: bool = False) -> Design:
     """Read a recipe file, tokenise what is not yet, and lay out its one run.
 
     Args:
         path: of the file.
-        note: write a failed run into the ledger if the file's values cannot be a run.
+        record_failure: write a failed run into the ledger if the file's values cannot be a run.
 
     Raises:
         InputError: the file, a source or a value in it cannot be; file and field are named.
         MethodError: an option of an optimizer or a method is out of bounds.
     """
     file = load_yaml(path, RecipeFile)
-    with noted(file, path, role="run", wanted=note):
+    with failure_recorded(file, path, role="run", wanted=record_failure):
         return _run(file, path)
 
 
@@ -79,13 +79,13 @@ def _run(file: RecipeFile, path: Path) -> Design:
     return data.design([recipe], file, path, role="run", models=str(data.out / "models"))
 
 
-def load_ladder_file(path: Path, *, note: bool = False) -> Design:
+def load_ladder_file(path: Path, *, record_failure: bool = False) -> Design:
     """Read a ladder file, tokenise what is not yet, and lay out its runs.
 
     Arguments and errors are those of :func:`load_recipe_file`.
     """
     file = load_yaml(path, LadderFile)
-    with noted(file, path, role="proxy", wanted=note):
+    with failure_recorded(file, path, role="proxy", wanted=record_failure):
         return _ladder(file, path)
 
 

@@ -2,6 +2,7 @@
 
 Our fused matrices are split (``qkv`` to q, k, v; ``gate_up`` to gate, up); nothing is rescaled.
 A saved folder is ``config.json`` and ``model.safetensors``; put the ``tokenizer.json`` beside them.
+Weights in several files with an index are read, too.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from leadsman.errors import InputError
 from leadsman.runs import ModelShape
 from leadsman.runs.shape import NORM_EPS, ROPE_THETA
 from leadsman.train.model import Decoder
+from leadsman.train.weight_files import weight_files
 
 
 def hf_config(shape: ModelShape) -> dict[str, Any]:
@@ -132,7 +134,7 @@ def save_hf(model: Decoder, path: str | Path) -> None:
 
 
 def load_hf(path: str | Path, *, most_seq_len: int | None = None) -> Decoder:
-    """Read a folder with ``config.json`` and ``model.safetensors``.
+    """Read a folder with ``config.json`` and ``model.safetensors``, whole or in several files.
 
     Args:
         path: the folder.
@@ -149,7 +151,9 @@ def load_hf(path: str | Path, *, most_seq_len: int | None = None) -> Decoder:
     config = Path(path, "config.json")
     try:
         shape = shape_from_config(json.loads(config.read_text()), file=config)
-        state = load_file(Path(path, "model.safetensors"))
+        state: dict[str, Tensor] = {}
+        for file in weight_files(path):
+            state |= load_file(file)
     except (OSError, ValueError, SafetensorError) as error:
         raise InputError(f"not a model in Hugging Face format: {error}", file=path) from error
     shape = replace(shape, seq_len=min(shape.seq_len, most_seq_len or shape.seq_len))

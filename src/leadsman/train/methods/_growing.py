@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from leadsman.errors import MethodError
 from leadsman.train.base import RunMethod, Training
-from leadsman.train.methods._alone import refuse_company, refuse_start
+from leadsman.train.methods._compatibility import refuse_combination, refuse_start
 
 if TYPE_CHECKING:
     from leadsman.runs import ModelShape, Recipe
@@ -50,7 +50,7 @@ class GrowingMethod(RunMethod):
         from leadsman.train.model import Decoder
         from leadsman.train.parametrization import initialize
 
-        refuse_company(self.name, recipe)
+        refuse_combination(self.name, recipe)
         refuse_start(self.name, recipe)
         stages = self.stages(recipe)
         if stages[-1].first_step >= recipe.steps:

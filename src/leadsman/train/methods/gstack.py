@@ -22,7 +22,7 @@ class GStack(GrowingMethod):
 
     Embeddings and the final norm are taken over; the loss jumps at first, since the function is
     another. The paper advises a factor of 4 and growing after few tokens (10B for a 7B model); its
-    claim is 54.6 % fewer tokens to the same loss there.
+    claim is the loss of 300B tokens after 194B there ("54.6 % speedup"; 35 % fewer tokens).
 
     Args:
         factor: times the depth; must divide the recipe's layers.

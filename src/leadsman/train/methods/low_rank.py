@@ -8,7 +8,7 @@ from leadsman.errors import MethodError
 from leadsman.methods import Paper
 from leadsman.train.base import RunMethod, Training, require
 from leadsman.train.matrices import block_matrices
-from leadsman.train.methods._alone import refuse_company
+from leadsman.train.methods._compatibility import refuse_combination
 
 if TYPE_CHECKING:
     from leadsman.runs import ModelShape, Recipe
@@ -64,7 +64,7 @@ class LowRank(RunMethod):
 
     def prepare(self, model: Decoder, recipe: Recipe) -> Decoder:
         """:meth:`apply` with the recipe's seed."""
-        refuse_company(self.name, recipe)
+        refuse_combination(self.name, recipe)
         if self.refactor_every and self.reset_momentum and recipe.optimizer != "adamw":
             raise MethodError(
                 f"low_rank resets AdamW's moments, and the optimizer is {recipe.optimizer}; "

@@ -8,7 +8,7 @@ from leadsman.errors import MethodError
 from leadsman.methods import Paper
 from leadsman.train.base import RunMethod, Training, require
 from leadsman.train.matrices import block_matrices
-from leadsman.train.methods._alone import refuse_company
+from leadsman.train.methods._compatibility import refuse_combination
 from leadsman.train.methods._growing import step_of
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Monarch(RunMethod):
 
     def prepare(self, model: Decoder, recipe: Recipe) -> Decoder:
         """:meth:`apply` with the recipe's seed."""
-        refuse_company(self.name, recipe)
+        refuse_combination(self.name, recipe)
         return self.apply(model, seed=recipe.seed)
 
     def after_step(self, trainer: Training) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from leadsman.errors import MethodError
 from leadsman.methods import Paper
 from leadsman.train.base import RunMethod, require
-from leadsman.train.methods._alone import refuse_company, refuse_start
+from leadsman.train.methods._compatibility import refuse_combination, refuse_start
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -114,7 +114,7 @@ class OFA(RunMethod):
         from leadsman.train.methods._ofa import WordVectors
         from leadsman.train.tokens import load_tokenizer
 
-        refuse_company(self.name, recipe)
+        refuse_combination(self.name, recipe)
         refuse_start(self.name, recipe)
         trained = load_hf(self.source)
         expected = replace(recipe.shape, vocab_size=trained.shape.vocab_size)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from leadsman.methods import Paper
 from leadsman.train.base import RunMethod, require
 from leadsman.train.matrices import block_matrices
-from leadsman.train.methods._alone import refuse_company, refuse_start
+from leadsman.train.methods._compatibility import refuse_combination, refuse_start
 
 if TYPE_CHECKING:
     from leadsman.runs import ModelShape, Recipe
@@ -67,7 +67,7 @@ class SLTrain(RunMethod):
 
     def prepare(self, model: Decoder, recipe: Recipe) -> Decoder:
         """:meth:`apply` with the recipe's seed."""
-        refuse_company(self.name, recipe)
+        refuse_combination(self.name, recipe)
         refuse_start(self.name, recipe)
         return self.apply(model, seed=recipe.seed)
 

@@ -53,15 +53,15 @@ class ProjectedAdam(torch.optim.Optimizer):
 
     def choose(self, grad: Tensor, state: dict[str, Any], rank: int) -> None:
         """Choose a basis for ``grad`` ``[short, long]`` and keep it in ``state``."""
-        raise AssertionError("a subclass chooses the basis")
+        raise NotImplementedError
 
     def project(self, grad: Tensor, state: dict[str, Any]) -> Tensor:
         """Coordinates ``[rank, long]`` of ``grad`` ``[short, long]``."""
-        raise AssertionError("a subclass projects")
+        raise NotImplementedError
 
     def carry_back(self, step: Tensor, state: dict[str, Any]) -> Tensor:
         """The inverse of :meth:`project` on the subspace."""
-        raise AssertionError("a subclass carries back")
+        raise NotImplementedError
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from leadsman.runs import Recipe
 
 
-def refuse_company(name: str, recipe: Recipe) -> None:
+def refuse_combination(name: str, recipe: Recipe) -> None:
     """Refuse a recipe in which another method changes the model too.
 
     Raises:

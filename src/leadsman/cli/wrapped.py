@@ -9,7 +9,7 @@ import textwrap
 import typer
 
 
-def say(text: str, *, indent: str = "") -> None:
+def echo_wrapped(text: str, *, indent: str = "") -> None:
     """Print a sentence; whole on one line where the output is no terminal (``grep`` reads it).
 
     Args:

@@ -27,7 +27,7 @@ LEAST_EFFECT = 1e-3
 """Log difference between the best and the worst value below which it does not matter."""
 
 
-def unread_doubts(runs: pl.DataFrame, *, y: str, x: Sequence[str]) -> tuple[str, ...]:
+def unmodelled_warnings(runs: pl.DataFrame, *, y: str, x: Sequence[str]) -> tuple[str, ...]:
     """A sentence for each column whose values differ clearly at the same inputs.
 
     Args:

@@ -14,7 +14,7 @@ from leadsman.train.provenance import now, written_with
 
 
 @contextmanager
-def noted(file: DataFile, path: Path, *, role: str, wanted: bool) -> Iterator[None]:
+def failure_recorded(file: DataFile, path: Path, *, role: str, wanted: bool) -> Iterator[None]:
     """Write why the values of ``file`` cannot be, if ``wanted``; the error goes on.
 
     There is no recipe yet, so the run is named by the file's text.

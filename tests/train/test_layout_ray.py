@@ -1,4 +1,4 @@
-"""A sweep on Ray: one task a trunk or stack; a killed worker's task is done again, and goes on."""
+"""Designs on Ray: one task a trunk or stack; a killed worker's task is done again, and goes on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from leadsman.engine import LocalEngine, RayEngine
 from leadsman.runs import Ledger
 from leadsman.train.ladder import train_ladder
-from leadsman.train.sweep import Way, lay_out
+from leadsman.train.layout import Layout, lay_out
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -49,11 +49,11 @@ def engine(monkeypatch):
 @pytest.mark.parametrize("stack", [1, 2])
 def test_a_killed_worker_is_retried_to_the_same_results(engine, new_recipe, paths, tmp_path, stack):
     recipes = [new_recipe(tokens=64 * n, lr=lr) for lr in (0.01, 0.012) for n in (20, 40)]
-    way = Way("stacked", workers=2, stack=stack)
+    layout = Layout("stacked", workers=2, stack=stack)
 
     def jobs(name, **fields):
         places = {"ledger": str(tmp_path / name), "work": str(tmp_path / f"{name}-work")}
-        return lay_out(recipes, way, sources=paths, held_out=paths, **places, **fields)
+        return lay_out(recipes, layout, sources=paths, held_out=paths, **places, **fields)
 
     train_ladder(jobs("quiet"), LocalEngine(1))
     marker = tmp_path / "killed"

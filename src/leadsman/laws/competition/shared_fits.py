@@ -17,7 +17,7 @@ from leadsman.laws.fitting.power_sum import PowerSumLaw
 from leadsman.laws.fitting.shared_exponents import Group, SharedFit
 
 
-class Sharing:
+class SharedFits:
     """The groups of a table and the fits they share.
 
     Args:

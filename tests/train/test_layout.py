@@ -10,15 +10,14 @@ import torch
 from leadsman.engine import LocalEngine
 from leadsman.errors import InputError
 from leadsman.runs import Ledger, Schedule
-from leadsman.train import sweep
 from leadsman.train.ladder import TrunkJob, progress, run_trunk, train_ladder
+from leadsman.train.layout import Layout, choose_layout, lay_out
+from leadsman.train.layout.layouts import largest_stack
 from leadsman.train.loop import Trainer
 from leadsman.train.stacked import StackedTrainer
-from leadsman.train.sweep import Way, choose_way, lay_out
-from leadsman.train.sweep.ways import largest_stack
 
-STACKED = Way("stacked", workers=1, stack=8)
-ALONE = Way("processes", workers=1)
+STACKED = Layout("stacked", workers=1, stack=8)
+ALONE = Layout("processes", workers=1)
 
 
 @pytest.fixture
@@ -41,8 +40,8 @@ def design(new_recipe, seeds=(0, 1, 2), tokens=(10, 20)):
 def test_every_way_gives_the_same_runs(new_recipe, fields):
     recipes = design(new_recipe)
     ledgers = []
-    for name, way in (("alone", ALONE), ("stacked", STACKED)):
-        jobs = lay_out(recipes, way, **fields(name))
+    for name, layout in (("alone", ALONE), ("stacked", STACKED)):
+        jobs = lay_out(recipes, layout, **fields(name))
         train_ladder(jobs, LocalEngine(1))
         ledgers.append(Ledger(fields(name)["ledger"]))
     alone, stacked = ledgers
@@ -127,13 +126,13 @@ class AboveRival:
         return "too high" if curve["loss"].tail(3).mean() > rival + 0.3 else ""
 
 
-@pytest.mark.parametrize("way", [ALONE, STACKED])
-def test_a_hopeless_run_is_stopped_beside_its_rivals(new_recipe, fields, way):
+@pytest.mark.parametrize("layout", [ALONE, STACKED])
+def test_a_hopeless_run_is_stopped_beside_its_rivals(new_recipe, fields, layout):
     schedule = Schedule(warmup_tokens=128)
     recipes = [
         new_recipe(tokens=64 * n, lr=lr, schedule=schedule) for lr in (0.01, 1e-6) for n in (20, 40)
     ]
-    jobs = [replace(job, stop_rule=AboveRival()) for job in lay_out(recipes, way, **fields())]
+    jobs = [replace(job, stop_rule=AboveRival()) for job in lay_out(recipes, layout, **fields())]
     runs = {run.id: run for run in train_ladder(jobs, LocalEngine(1))}
     good, hopeless = recipes[:2], recipes[2:]
     assert [runs[recipe.id].status for recipe in good] == ["finished"] * 2
@@ -162,30 +161,32 @@ def test_rates_decide_and_the_choice_is_kept(new_recipe, paths, tmp_path, monkey
         asked.append(trial)
         return rates["stack" if trial.stack > 1 else "one", trial.threads]
 
-    monkeypatch.setattr("leadsman.train.sweep.choose.measure", measured)
+    monkeypatch.setattr("leadsman.train.layout.choose.measure", measured)
     monkeypatch.setattr(
-        "leadsman.train.sweep.choose.LocalEngine", lambda cores: _Serial(cores or 2)
+        "leadsman.train.layout.choose.LocalEngine", lambda cores: _Serial(cores or 2)
     )
     options = {"work": str(tmp_path), "seconds": 1e4, "compiled": False, "cores": 2}
-    choice = choose_way(recipes, paths, **options)
-    assert choice.way == Way("stacked", workers=2, stack=4)
+    choice = choose_layout(recipes, paths, **options)
+    assert choice.layout == Layout("stacked", workers=2, stack=4)
     assert choice.tokens_per_second["2 processes of one thread"] == 200
     assert "4 runs stacked in each of 2 processes: 1,800 tokens/s" in choice.reason
     count = len(asked)
-    assert choose_way(recipes, paths, **options) == choice
+    assert choose_layout(recipes, paths, **options) == choice
     assert len(asked) == count
     rates["stack", 1] = 104.0  # within 5 % of processes: not worth another way
-    (tmp_path / "way.json").unlink()
-    assert choose_way(recipes, paths, **options).way == Way("processes", workers=2)
+    (tmp_path / "layout.json").unlink()
+    assert choose_layout(recipes, paths, **options).layout == Layout("processes", workers=2)
     rates["one", 2] = 300.0
-    (tmp_path / "way.json").unlink()
-    assert choose_way(recipes, paths, **options).way == Way("threads", workers=1, threads=2)
-    (tmp_path / "way.json").unlink()
-    compiled = choose_way(recipes, paths, **options | {"compiled": True})
+    (tmp_path / "layout.json").unlink()
+    assert choose_layout(recipes, paths, **options).layout == Layout(
+        "threads", workers=1, threads=2
+    )
+    (tmp_path / "layout.json").unlink()
+    compiled = choose_layout(recipes, paths, **options | {"compiled": True})
     assert "stacking gains 1.04x on one thread, too little" in compiled.reason
-    (tmp_path / "way.json").unlink()
-    short = choose_way(recipes, paths, **options | {"seconds": 5.0})
-    assert (short.way, short.tokens_per_second) == (Way("processes", workers=2), {})
+    (tmp_path / "layout.json").unlink()
+    short = choose_layout(recipes, paths, **options | {"seconds": 5.0})
+    assert (short.layout, short.tokens_per_second) == (Layout("processes", workers=2), {})
     assert "not worth it" in short.reason
 
 
@@ -198,7 +199,7 @@ class _Serial:
 
 
 def test_measuring_trains_the_real_thing(new_recipe, paths, monkeypatch):
-    from leadsman.train.sweep import choose
+    from leadsman.train.layout import choose
 
     monkeypatch.setattr(choose, "MEASURE_SECONDS", 0.05)
     threads = torch.get_num_threads()
@@ -222,4 +223,3 @@ def test_stacked_trunks_must_go_together(new_recipe, fields):
     one, other = new_recipe(tokens=640), new_recipe(tokens=1280, seed=5)
     with pytest.raises(InputError, match="must end and begin their decays together"):
         TrunkJob(recipes=(one,), beside=((other,),), **fields())
-    assert sweep.__all__

@@ -1,11 +1,11 @@
-"""The three ways to do many small runs on one machine.
+"""The three layouts of many small runs on one machine.
 
     processes   one process a core, each one run at a time with one thread; one compiled graph a
                 shape, shared through the disk cache
     threads     one process, one run at a time with all cores
     stacked     runs of one shape side by side as one batched computation
 
-Which is fastest depends on the machine and the shape: :func:`~leadsman.train.sweep.choose_way`
+Which is fastest depends on the machine and the shape: :func:`~leadsman.train.layout.choose_layout`
 measures. Results are those of each run alone: bitwise for processes, within floating-point
 tolerance for the others.
 """
@@ -27,7 +27,7 @@ MEMORY_SHARE = 0.6
 
 
 @dataclass(frozen=True)
-class Way:
+class Layout:
     """How runs are spread over a machine.
 
     Attributes:
@@ -50,16 +50,16 @@ class Way:
         return f"{self.workers} processes of one thread"
 
 
-def lay_out(recipes: Sequence[Recipe], way: Way, **fields: Any) -> list[TrunkJob]:
-    """Recipes as jobs in a way; those that cannot be stacked are jobs of their own.
+def lay_out(recipes: Sequence[Recipe], layout: Layout, **fields: Any) -> list[TrunkJob]:
+    """Recipes as jobs in a layout; those that cannot be stacked are jobs of their own.
 
     Args:
         recipes: any number, in any order.
-        way: how.
+        layout: how.
         fields: of :class:`~leadsman.train.ladder.TrunkJob`, ``threads`` left out.
     """
-    jobs = plan_trunks(recipes, **fields | {"threads": way.threads})
-    return stack_jobs(jobs, way.stack) if way.stack > 1 else jobs
+    jobs = plan_trunks(recipes, **fields | {"threads": layout.threads})
+    return stack_jobs(jobs, layout.stack) if layout.stack > 1 else jobs
 
 
 def stack_jobs(jobs: Sequence[TrunkJob], most: int) -> list[TrunkJob]:

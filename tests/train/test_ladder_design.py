@@ -1,19 +1,12 @@
 from __future__ import annotations
 
 import pytest
-import torch
 
 from leadsman.errors import BudgetError
 from leadsman.runs import Mixture
-from leadsman.train import cost
-from leadsman.train.cost import (
-    estimate_job_seconds,
-    estimate_ladder_seconds,
-    estimate_seconds,
-    ladder_recipes,
-)
-from leadsman.train.defaults import ladder_shapes, shape_of_params, shape_of_width
+from leadsman.train.cost import estimate_job_seconds, estimate_ladder_seconds, estimate_seconds
 from leadsman.train.ladder import plan_trunks
+from leadsman.train.ladder.design import ladder_recipes
 from leadsman.train.schedule import shared_steps
 
 MIXTURES = [Mixture(name, {"a": share, "b": 1}) for name, share in [("x", 1), ("y", 2), ("z", 3)]]
@@ -63,32 +56,3 @@ def test_estimates_add_up():
     (job, *_) = jobs_of(recipes[:1])
     assert estimate_job_seconds(job) == pytest.approx(estimate_seconds(recipes[0]))
     assert estimate_seconds(recipes[0], held_out_tokens=1000) > estimate_seconds(recipes[0])
-
-
-def test_shapes_grow_and_are_found_again_by_size():
-    shapes = ladder_shapes(2048, 256)
-    sizes = [shape.non_embedding_params for shape in shapes]
-    assert sizes == sorted(sizes)
-    assert 50_000 <= sizes[0] < sizes[-1] <= 800_000
-    for width in (48, 96, 128, 192, 512):
-        shape = shape_of_width(width, vocab_size=2048, seq_len=256)
-        found = shape_of_params(shape.non_embedding_params, vocab_size=2048, seq_len=256)
-        assert found == shape
-    for params in (3e4, 2e6, 1e8):
-        found = shape_of_params(params, vocab_size=2048, seq_len=256)
-        assert 0.6 < found.non_embedding_params / params < 1.6
-
-
-def test_a_machine_at_half_the_rate_takes_twice_as_long(monkeypatch):
-    rate = cost.PROBE_TOKENS_PER_SECOND / 2
-    monkeypatch.setattr(cost, "probe_tokens_per_second", lambda seconds: rate)
-    assert cost.machine_ratio() == 2
-
-
-def test_the_probe_leaves_the_threads_as_they_were():
-    torch.set_num_threads(2)
-    try:
-        assert cost.probe_tokens_per_second(seconds=0.01) > 0
-        assert torch.get_num_threads() == 2
-    finally:
-        torch.set_num_threads(1)

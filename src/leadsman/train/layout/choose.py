@@ -1,10 +1,10 @@
-"""Choose the way by measuring, and say why.
+"""Choose the layout by measuring, and say why.
 
-The shape that takes most of the design's compute is trained for a few seconds in each way, on the
-design's own data, compiled if the design will be. Compiled graphs stay in the disk cache, so the
-compilation is not lost. On a processor, stacking is compiled and measured only if it is promising
-eagerly: its graph is of no use to the other ways. The choice is kept beside the checkpoints, so
-that a command that is started again goes on in the same way.
+The shape that takes most of the design's compute is trained for a few seconds in each layout, on
+the design's own data, compiled if the design will be. Compiled graphs stay in the disk cache, so
+the compilation is not lost. On a processor, stacking is compiled and measured only if it is
+promising eagerly: its graph is of no use to the other layouts. The choice is kept beside the
+checkpoints, so that a command that is started again goes on in the same layout.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 from leadsman.engine import LocalEngine
 from leadsman.files import Directory
 from leadsman.runs import Recipe
-from leadsman.train.sweep.ways import Way, largest_stack
+from leadsman.train.layout.layouts import Layout, largest_stack
 
 MEASURE_SECONDS = 3.0
 MEASURE_FROM_SECONDS = 240.0
@@ -26,20 +26,20 @@ MEASURE_FROM_SECONDS = 240.0
 PROMISING = 1.2
 """Eager gain of stacking over one run, both on one thread, from which it is compiled."""
 BETTER = 1.05
-"""Gain over processes from which another way is taken."""
+"""Gain over processes from which another layout is taken."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The way and why.
+    """The layout and why.
 
     Attributes:
-        way: chosen.
-        tokens_per_second: measured, by way; empty if nothing was measured.
+        layout: chosen.
+        tokens_per_second: measured, by layout; empty if nothing was measured.
         reason: for a person.
     """
 
-    way: Way
+    layout: Layout
     tokens_per_second: Mapping[str, float]
     reason: str
 
@@ -65,7 +65,7 @@ class Trial:
     compiled: bool = False
 
 
-def choose_way(
+def choose_layout(
     recipes: Sequence[Recipe],
     sources: Mapping[str, str],
     *,
@@ -75,7 +75,7 @@ def choose_way(
     device: str = "cpu",
     cores: int = 0,
 ) -> Choice:
-    """The fastest way for a design on this machine.
+    """The fastest layout for a design on this machine.
 
     Args:
         recipes: the design.
@@ -91,9 +91,9 @@ def choose_way(
     kept = _kept(work, key)
     if kept is not None:
         return kept
-    processes = Way("processes", workers=1 if device == "cuda" else cores)
+    processes = Layout("processes", workers=1 if device == "cuda" else cores)
     if len(recipes) == 1:
-        only = Way("threads", workers=1, threads=cores)
+        only = Layout("threads", workers=1, threads=cores)
         return Choice(only, {}, "there is one run, so it gets all cores")
     if seconds < MEASURE_FROM_SECONDS:
         return Choice(
@@ -103,14 +103,14 @@ def choose_way(
         )
     choice = _measured(recipes, sources, processes, device=device, compiled=compiled)
     plain = {"key": key} | asdict(choice)
-    Directory(work).write_json("way.json", plain)
+    Directory(work).write_json("layout.json", plain)
     return choice
 
 
 def _measured(
     recipes: Sequence[Recipe],
     sources: Mapping[str, str],
-    processes: Way,
+    processes: Layout,
     *,
     device: str,
     compiled: bool,
@@ -126,24 +126,24 @@ def _measured(
     rates = {processes: sum(alone)}
     reasons = []
     if device == "cpu" and cores > 1:
-        rates[Way("threads", workers=1, threads=cores)] = measure(replace(trial, threads=cores))
+        rates[Layout("threads", workers=1, threads=cores)] = measure(replace(trial, threads=cores))
     stack = largest_stack(same, device, workers=cores)
     if stack < 2:
         reasons.append("stacking would not fit the memory")
     else:
-        way = Way("stacked", workers=cores, stack=stack)
+        layout = Layout("stacked", workers=cores, stack=stack)
         gain, rate = _stacked_rate(replace(trial, stack=stack), alone[0], device)
         if rate:
-            rates[way] = rate * cores
+            rates[layout] = rate * cores
         else:
             reasons.append(f"stacking gains {gain:.2f}x on one thread, too little to compile it")
-    best = max(rates, key=lambda way: rates[way])
+    best = max(rates, key=lambda layout: rates[layout])
     if rates[best] < BETTER * rates[processes]:
         best = processes
-    told = "; ".join(f"{way}: {rate:,.0f} tokens/s" for way, rate in rates.items())
+    told = "; ".join(f"{layout}: {rate:,.0f} tokens/s" for layout, rate in rates.items())
     size = f"{shape.non_embedding_params:,} parameters"
     reason = ". ".join([f"measured on the shape of {size}: {told}", *reasons])
-    return Choice(best, {str(way): rate for way, rate in rates.items()}, reason)
+    return Choice(best, {str(layout): rate for layout, rate in rates.items()}, reason)
 
 
 def _stacked_rate(trial: Trial, alone: float, device: str) -> tuple[float, float]:
@@ -202,9 +202,9 @@ def _key(recipes: Sequence[Recipe], device: str, cores: int) -> str:
 
 def _kept(work: str, key: str) -> Choice | None:
     directory = Directory(work)
-    if not directory.exists("way.json"):
+    if not directory.exists("layout.json"):
         return None
-    plain = json.loads(directory.read("way.json"))
+    plain = json.loads(directory.read("layout.json"))
     if plain.pop("key", "") != key:
         return None
-    return Choice(Way(**plain["way"]), plain["tokens_per_second"], plain["reason"])
+    return Choice(Layout(**plain["layout"]), plain["tokens_per_second"], plain["reason"])
