@@ -13,7 +13,6 @@ Shards without one are sketched by the job, in its own notes. ``bytes`` is writt
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
@@ -31,6 +30,7 @@ from leadsman.corpus.kernels import minhash
 from leadsman.corpus.kernels.text import normalised_hashes, texts
 from leadsman.corpus.shards.arrays import load_array, save_array
 from leadsman.corpus.shards.job import Job
+from leadsman.engine import usable_cores
 from leadsman.files import Directory
 
 SKETCHES = ".sketches"
@@ -90,7 +90,7 @@ class SketchWriter:
 
     def __init__(self, directory: Directory, settings: DedupSettings) -> None:
         self._directory, self._settings = directory, settings
-        workers = len(os.sched_getaffinity(0))
+        workers = usable_cores()
         self._pool = ThreadPoolExecutor(workers, "leadsman-sketch")
         self._most = AHEAD * workers
         # Tables are made and kernels loaded once, while the first documents are read.
