@@ -12,11 +12,15 @@ from leadsman.train.parametrization import param_groups
 WIDTHS = (64, 128, 256, 512)
 
 
-def movement(new_recipe, token_sets, width: int, tied: bool) -> tuple[float, float]:
+def movement(
+    new_recipe, token_sets, width: int, tied: bool, optimizer: str = "adamw"
+) -> tuple[float, float]:
     """Root mean square change of logits and of the last block's output over four steps."""
     shape = shape_of_width(width, vocab_size=320, seq_len=16)
     shape = shape.__class__(**vars(shape) | {"layers": 2, "tie_embeddings": tied})
-    recipe = new_recipe(shape=shape, lr=0.005, schedule=Schedule(name="constant"))
+    recipe = new_recipe(
+        shape=shape, lr=0.005, schedule=Schedule(name="constant"), optimizer=optimizer
+    )
     trainer = Trainer(recipe, token_sets)
     ids = torch.from_numpy(trainer.feed.order.sequences(500, 8))[:, :-1]
     outputs = []
@@ -33,12 +37,16 @@ def movement(new_recipe, token_sets, width: int, tied: bool) -> tuple[float, flo
     )
 
 
-@pytest.mark.parametrize("tied", [True, False])
-def test_coordinates_move_alike_at_every_width(new_recipe, token_sets, tied):
-    moved = np.array([movement(new_recipe, token_sets, width, tied) for width in WIDTHS])
+@pytest.mark.parametrize(
+    ("tied", "optimizer", "most"),
+    # With AdamW's rates Muon would move the blocks with -0.09.
+    [(True, "adamw", 0.25), (False, "adamw", 0.25), (True, "muon", 0.05)],
+)
+def test_coordinates_move_alike_at_every_width(new_recipe, token_sets, tied, optimizer, most):
+    moved = np.array([movement(new_recipe, token_sets, width, tied, optimizer) for width in WIDTHS])
     slopes = np.polyfit(np.log(WIDTHS), np.log(moved), 1)[0]
     # muP: exponent 0 in width. The standard parametrization moves them with 0.5 to 1 (next test).
-    assert np.abs(slopes).max() < 0.25, (slopes, moved)
+    assert np.abs(slopes).max() < most, (slopes, moved)
 
 
 def test_without_mup_they_do_not(new_recipe, token_sets, monkeypatch):

@@ -281,7 +281,8 @@ def test_the_gauss_newton_bartlett_estimate_is_the_curvature_on_average(new_reci
 
 def test_muon_moves_along_an_orthogonal_matrix(one_step):
     before, _, after = one_step("muon")
-    moved = ((before[HIDDEN] - after[HIDDEN]) / (0.01 * SCALE)).double().numpy()
+    # At width 32 the rate is sqrt(64 / 32) times the recipe's.
+    moved = ((before[HIDDEN] - after[HIDDEN]) / (0.01 * math.sqrt(SCALE))).double().numpy()
     values = np.linalg.svd(moved, compute_uv=False) / (0.2 * math.sqrt(max(moved.shape)))
     # Five quintic iterations leave singular values within about 0.7 to 1.2 of one (Jordan 2024).
     assert values.min() > 0.6

@@ -23,9 +23,8 @@ class Muon(OptimizerMethod):
     gives the step the root mean square of an AdamW step, so AdamW's ``lr`` serves. Query, key and
     value are orthogonalised together, as are gate and up. State: 4 bytes a block parameter.
 
-    The rate falls with width as muP has it for Adam, ``64 / width``. An orthogonal step's largest
-    singular value grows as sqrt(width), not as width, so over a ladder of widths Muon's steps get
-    smaller than muP asks, by sqrt(64 / width): compare optimizers at rates tried at that width.
+    An orthogonal step's largest singular value grows as sqrt(width), where an Adam step's grows as
+    width; so on the block matrices muP's rate falls as ``sqrt(64 / width)``, not as ``64 / width``.
 
     Args:
         momentum: decay ``b``.
@@ -49,8 +48,13 @@ class Muon(OptimizerMethod):
         import torch
 
         from leadsman.train.optimizers._joined import JoinedOptimizer, adamw, split_groups
+        from leadsman.train.parametrization import width_multiplier
 
         blocks, rest = split_groups(model, recipe)
+        wider = width_multiplier(recipe.shape) ** -0.5
+        for group in blocks:  # the shrinkage a step stays what it is
+            group["lr"], group["lr_scale"] = group["lr"] * wider, group["lr_scale"] * wider
+            group["weight_decay"] /= wider
         muon = torch.optim.Muon(
             blocks,
             momentum=self.momentum,
