@@ -309,3 +309,13 @@ def test_a_group_of_too_few_runs_is_left_out_and_named_while_others_are_forecast
     assert isinstance(alone.exception, DesignError)
     with pytest.raises(DesignError, match="corpus = 'notes':"):
         forecast_runs(table, points, group="corpus")
+    told = []
+    forecast_runs(
+        table,
+        points,
+        group="corpus",
+        law="chinchilla",
+        skip=True,
+        progress=lambda done, total: told.append((done, total)),
+    )
+    assert told == [(1, 3), (2, 3), (3, 3)]

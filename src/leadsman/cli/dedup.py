@@ -68,6 +68,7 @@ def dedup(
     explain: Explain = None,
 ) -> None:
     """Drop copies and near copies; each removal is checked. Of two copies, the first stays."""
+    from leadsman.corpus.dedup.settings import DedupSettings
     from leadsman.engine import open_engine
 
     if explain is not None:
@@ -76,7 +77,9 @@ def dedup(
     work, memory = _worker(
         method, threshold, prototypes, embedding, open_engine(engine, threads=True)
     )
-    opened = open_inputs(inputs, out, max_reject_rate, metadata)
+    # On a cluster, its workers sketch the shards.
+    sketch = DedupSettings() if method == "minhash" and engine == "local" else None
+    opened = open_inputs(inputs, out, max_reject_rate, metadata, sketch)
     report = _remove(
         opened, out, work, memory, dry_run=dry_run, max_source_loss=max_source_loss,
         stop_source_loss=stop_source_loss,

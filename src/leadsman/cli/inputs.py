@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from leadsman.corpus import ConvertReport, Corpus, Extent
+    from leadsman.corpus.dedup.settings import DedupSettings
     from leadsman.corpus.shards.estimate import Estimate
 
 MOST_SOURCES = 30
@@ -94,11 +95,16 @@ class OpenedInputs:
 
 
 def open_inputs(
-    paths: list[str], out: str, max_reject_rate: float, metadata: list[str] | None = None
+    paths: list[str],
+    out: str,
+    max_reject_rate: float,
+    metadata: list[str] | None = None,
+    sketch: DedupSettings | None = None,
 ) -> OpenedInputs:
     """The inputs as corpora; what is none is converted under ``OUT.inputs``.
 
-    What could not be read is said.
+    What could not be read is said. With ``sketch``, the first step of that deduplication is done
+    on the way.
     """
     from leadsman.corpus import open_or_convert
 
@@ -107,7 +113,7 @@ def open_inputs(
         "max_reject_rate": max_reject_rate,
         "metadata": tuple(metadata or ()),
     }
-    corpora = [open_or_convert(path, cache, **options) for path in paths]
+    corpora = [open_or_convert(path, cache, sketch=sketch, **options) for path in paths]
     made = [corpus for corpus, path in zip(corpora, paths) if corpus.location != path]
     opened = OpenedInputs(corpora, made)
     opened.tell()

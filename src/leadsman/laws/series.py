@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,14 +67,12 @@ def gather_series(
     candidates = _candidates(tables, x, law, run)
     check_points(candidates, runs, points)
     shared_fits = SharedFits(tables, y=y, seed=seed)
-    point_names = points[group].to_list() if group else [None] * len(points)
-    asked_names = list(dict.fromkeys(point_names))
+    rows_of = _rows_of(points[group].to_list() if group else [None] * len(points))
     found = []
-    for name in asked_names:
+    for done, (name, rows) in enumerate(rows_of.items(), start=1):
         if name not in tables:
             raise InputError(f"no runs with {group} = {name!r}", column=group)
-        places = np.flatnonzero(np.array([each == name for each in point_names])).astype(np.int64)
-        asked = points[places.tolist()]
+        asked = points[rows]
         try:
             evidence = gather(
                 candidates,
@@ -91,13 +89,22 @@ def gather_series(
             if refused is None:
                 raise DesignError(reason) from error
             refused[name] = reason
-            continue
-        found.append(Series(tables[name].choose("finished").frame, asked, places, evidence))
+        else:
+            ends = tables[name].choose("finished").frame
+            found.append(Series(ends, asked, np.array(rows, dtype=np.int64), evidence))
         if progress is not None:
-            progress(len(found), len(asked_names))
+            progress(done, len(rows_of))
     if not found and refused:
         raise DesignError(next(iter(refused.values())))
     return found
+
+
+def _rows_of(names: Iterable[object]) -> dict[object, list[int]]:
+    """The rows of each name, in the order in which names first come."""
+    rows: dict[object, list[int]] = {}
+    for row, name in enumerate(names):
+        rows.setdefault(name, []).append(row)
+    return rows
 
 
 def _candidates(

@@ -23,8 +23,8 @@ from leadsman.corpus.readers.text_field import text_of
 from leadsman.corpus.shards.writer import named_source
 from leadsman.errors import InputError
 
-BLOCK_BYTES = 4 << 20
-AHEAD = 3
+BLOCK_BYTES = 2 << 20
+AHEAD = 6
 """Blocks in hand for each worker: parsed while the first wait for kernels to be loaded."""
 
 
