@@ -91,7 +91,8 @@ def _refuse_repeats(node: yaml.Node, path: Path) -> None:
 def _explain(
     error: ValidationError, model: type[BaseModel], root: yaml.Node, path: Path
 ) -> InputError:
-    first = error.errors()[0]
+    # A field that is misspelt explains the one that is missing.
+    first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
     place: Sequence[int | str] = first["loc"]
     field = ".".join(str(part) for part in place) or None
     message = first["msg"].removeprefix("Value error, ")

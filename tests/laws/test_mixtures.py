@@ -150,3 +150,21 @@ def test_an_empty_share_is_none_where_the_others_are_whole():
     found, wanted = (forecast_runs(each, point, **options) for each in (gaps, whole))
     assert found.quantile(0.5) == pytest.approx(wanted.quantile(0.5))
     assert found.points.equals(point)
+
+
+def test_mixtures_are_read_only_if_x_names_them():
+    runs, held = at_sizes(1e7, 3e8, 30, 1), at_sizes(1e9, 3e9, 3, 2)
+    inputs = ["params", "tokens"]
+    without = forecast_runs(runs, held, x=inputs)
+    assert "mixture-scaling" not in without.law
+    assert "mixture-scaling" in forecast_runs(runs, held, x=[*inputs, *NAMES]).law
+
+
+def test_the_command_reads_mixtures_beside_inputs_of_other_names(tmp_path):
+    runs = at_sizes(1e7, 3e8, 30, 1).rename({"params": "N", "tokens": "D"})
+    runs.write_csv(tmp_path / "runs.csv")
+    runs.tail(2).drop("loss").write_csv(tmp_path / "points.csv")
+    arguments = ["forecast", str(tmp_path / "runs.csv"), "--at", str(tmp_path / "points.csv")]
+    result = CliRunner().invoke(app, [*arguments, "--x", "params=N,tokens=D"])
+    assert result.exit_code == 0, result.output
+    assert "mixture-scaling[" in result.output

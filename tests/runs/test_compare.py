@@ -117,3 +117,14 @@ def test_the_command_and_its_plot(ledger, tmp_path):
     ledger.add(Run(id="bare"))
     with pytest.raises(InputError, match="none of these runs has a curve"):
         write_curves(ledger, ["bare"], page)
+
+
+def test_a_run_that_ended_at_once_is_compared_where_both_have_steps(ledger):
+    a = add(ledger, RECIPE, 1.0)
+    short = replace(RECIPE, lr=1e6)
+    failed = Run(id=short.id, recipe=short, status="failed", reason="diverged at step 2")
+    ledger.add(failed, curve=curve(9.0, steps=2))
+    found = compare(ledger, a, short.id)
+    assert found.settings["status"] == ("finished", "failed")
+    assert found.curves["tokens"].to_list() == [64, 128]
+    assert found.curves.null_count().sum_horizontal().item() == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -213,3 +214,27 @@ def test_a_failed_run_is_shown_and_done_again_when_it_can_be(folder, refused, le
     code, *_ = leadsman("train", write(folder, tokens=2_000))
     assert code == 0
     assert [one.status for one in ledger] == ["finished"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"mixture": {"code": 1, "books": 1}}, "1 of 1 runs would fail: .* draws from 'books'"),
+        ({"device": "cuda"}, "torch sees no CUDA device here"),
+        ({"model": {"width": 65_536}}, "1 of 1 runs would fail: .* GB of memory are needed"),
+    ],
+)
+def test_a_dry_run_says_what_the_run_would_be_refused_for(
+    folder, refused, monkeypatch, changes, message
+):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    said, ledger = refused(write(folder, **changes), "train", "--dry-run")
+    assert re.search(message, said)
+    assert not list(ledger)
+
+
+def test_a_misspelt_field_is_named_before_the_one_that_is_missing(folder, refused):
+    file = write(folder)
+    file.write_text(file.read_text().replace("\ntokens:", "\ntokns:"))
+    said, _ = refused(file)
+    assert "'tokns': unknown field; did you mean 'tokens'?" in said

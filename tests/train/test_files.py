@@ -182,5 +182,5 @@ def test_dry_run_tells_and_trains_nothing(write, tmp_path, monkeypatch):
     result = CliRunner().invoke(app, ["sound", str(write(LADDER)), "--dry-run"])
     assert result.exit_code == 0, result.output
     assert "24 runs from 12 trunks" in result.output
-    assert "minutes here" in result.output
+    assert "here with" in result.output
     assert not (tmp_path / "runs" / "ledger").exists()

@@ -100,18 +100,19 @@ def forecast(
 
     from leadsman.laws import forecast_runs
     from leadsman.laws.plots import check_plot, forecast_figure, write_figures
-    from leadsman.laws.table import read_table
+    from leadsman.laws.table import mixture_columns, read_table
 
     wanted = _levels(levels)
     _check_ending(out)
     check_plot(plot)
     table, inputs = read_runs(runs, x, y, curves=y == "loss")
     points, _ = read_runs(at, x, None)
+    shares = mixture_columns(table) if inputs else []
     result = forecast_runs(
         table,
         points,
         y=y,
-        x=inputs or None,
+        x=[*inputs, *shares] or None,
         law=law,
         group=group,
         run=run,

@@ -73,11 +73,14 @@ def _carry_out(
     from leadsman.cli.watch import TerminalWatcher
     from leadsman.engine import open_engine
     from leadsman.errors import LeadsmanError
+    from leadsman.train.files import check_design
     from leadsman.train.ladder import train_ladder
 
     where = open_engine(engine, workers=workers)
     for line in describe(design, where.workers):
         typer.echo(f"  {line}")
+    if dry_run:
+        check_design(design)
     if layout == "auto" and dry_run:
         typer.echo("  the layout is chosen by measuring at the start")
         return
@@ -168,6 +171,7 @@ def _jobs(design: Design, layout: Layout) -> list[TrunkJob]:
 
 def describe(design: Design, workers: int) -> list[str]:
     """What a design will do: runs, tokens saved by branching, time, memory."""
+    from leadsman.humanize import duration
     from leadsman.train.cost import estimate_ladder_seconds
     from leadsman.train.footprint import estimate_memory_bytes
     from leadsman.train.machine_speed import machine_ratio
@@ -185,8 +189,9 @@ def describe(design: Design, workers: int) -> list[str]:
     return [
         f"{len(recipes)} runs from {len(jobs)} trunks: {shared:,} tokens "
         f"({shared / alone:.0%} of training each alone), {flops:.3g} FLOPs",
-        f"about {nominal * machine_ratio() / 60:.1f} minutes here with {workers} processes "
-        f"({nominal / 60:.1f} on the reference machine)",
+        f"about {duration(nominal * machine_ratio())} here with {workers} "
+        f"{'process' if workers == 1 else 'processes'} ({duration(nominal)} on the reference "
+        f"machine)",
         f"up to {memory / 1e9:.2g} GB of memory a process",
     ]
 

@@ -33,6 +33,7 @@ from leadsman.laws.competition import (
 )
 from leadsman.laws.forecast import Forecast
 from leadsman.laws.mixtures import (
+    asked_mixtures,
     differ_in_mixture_alone,
     forecast_mixtures,
     mixture_warnings,
@@ -83,7 +84,8 @@ def forecast_runs(
         runs: finished runs, one a row; columns as in :mod:`leadsman.laws.table`.
         points: settings asked about, n rows, with the same inputs (and group).
         y: column to predict.
-        x: inputs laws may read; by default every known column that varies.
+        x: inputs laws may read; by default every known column that varies. Mixtures are among
+            them if some ``mix.SOURCE`` is named.
         law: ``auto``, or names of laws to compete.
         group: column that splits the runs into series with parameters of their own (mixtures,
             data sets); competition and calibration are shared between them, and fits whose
@@ -119,6 +121,7 @@ def forecast_runs(
     runs, points, x = active_sizes(runs, points, x)
     inputs = [name for name in x or INPUTS if name in runs.columns]
     runs, shown = complete(runs, y=y, x=x, group=group)
+    runs, x = asked_mixtures(runs, x)
     runs, points, unmixed = mixtures_of_both(runs, points, group=group)
     shown += unmixed
     if group is None and differ_in_mixture_alone(runs, x):

@@ -21,7 +21,7 @@ from leadsman.laws.base import Law
 from leadsman.laws.competition import INPUTS, law_weights
 from leadsman.laws.fitting.identify import FLAT
 from leadsman.laws.forecast import Forecast
-from leadsman.laws.table import column, mixture_columns, mixtures_vary
+from leadsman.laws.table import MIXTURE, column, mixture_columns, mixtures_vary
 from leadsman.registry import method
 
 LAWS = ("exponential-mixing", "regmix")
@@ -36,6 +36,17 @@ WHOLE = 0.02
 
 FEWEST = 6
 """Runs from which laws of mixtures are cross-validated."""
+
+
+def asked_mixtures(
+    runs: pl.DataFrame, x: Sequence[str] | None
+) -> tuple[pl.DataFrame, Sequence[str] | None]:
+    """The runs without shares that were not asked for, and the other inputs that were."""
+    if x is None:
+        return runs, None
+    others = [name for name in x if not name.startswith(MIXTURE)]
+    named = len(others) < len(x)
+    return runs if named else runs.drop(mixture_columns(runs)), others or None
 
 
 def mixtures_of_both(

@@ -177,5 +177,7 @@ def _joined(a: pl.DataFrame, b: pl.DataFrame) -> pl.DataFrame:
             frame.filter(pl.col("tokens").is_between(low, high, closed="right"))["loss"].mean()
             for frame in frames
         ]
-        rows.append({"tokens": high, "a": means[0], "b": means[1]})
+        # A run that ended at once has no step before the first marks.
+        if None not in means:
+            rows.append({"tokens": high, "a": means[0], "b": means[1]})
     return pl.DataFrame(rows, schema=schema)

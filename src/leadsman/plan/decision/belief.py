@@ -132,8 +132,15 @@ class BeliefOfRuns:
         asked = points
         if self.repetition is not None:
             asked = self.repetition.effective(points, middle)
+        # Their effect is among those of the settings, and was taken out of these runs.
+        unmixed = pl.exclude("^mix\\..*$")
         found = forecast_runs(
-            self._fits[likely].adjusted, asked, y=self.y, group=self.group, draws=draws, seed=seed
+            self._fits[likely].adjusted.select(unmixed),
+            asked.select(unmixed),
+            y=self.y,
+            group=self.group,
+            draws=draws,
+            seed=seed,
         )
 
         def moved(fit: RunsFit, own: Worlds, centre: float) -> Floats:

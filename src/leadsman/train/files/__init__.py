@@ -12,6 +12,7 @@ A ladder file has lists where a recipe file has values (``widths``, ``tokens``, 
 once under ``out/tokens``.
 """
 
+from leadsman.train.files.check import check_design
 from leadsman.train.files.load import Design, load_ladder_file, load_recipe_file
 
-__all__ = ["Design", "load_ladder_file", "load_recipe_file"]
+__all__ = ["Design", "check_design", "load_ladder_file", "load_recipe_file"]
