@@ -61,14 +61,20 @@ const Explore = (() => {
     return best;
   }
 
-  // Every curve's best at a budget (FLOPs), best first, with the chance that it is the lowest.
-  function decide(data, budget, served, objective) {
+  // Every curve's best at a budget (FLOPs), best first.
+  function ranked(data, budget, served, objective) {
     const options = [];
     for (const curve of data.curves) {
       const paid = curve.serve_flops_per_token * served + (curve.data_flops || 0);
       const point = bestOn(curve, budget - paid, objective);
       if (point) options.push({ curve, ...point, wins: 0 });
     }
+    return options.sort((a, b) => a.value - b.value);
+  }
+
+  // The same with the chance that each is the lowest.
+  function decide(data, budget, served, objective) {
+    const options = ranked(data, budget, served, objective);
     if (!options.length) return [];
     for (let d = 0; d < data.per_row; d += 1) {
       let winner = options[0];
@@ -76,7 +82,7 @@ const Explore = (() => {
       winner.wins += 1;
     }
     for (const option of options) option.probability_best = option.wins / data.per_row;
-    return options.sort((a, b) => a.value - b.value);
+    return options;
   }
 
   // How often an option with the data and settings of the best on average is the lowest.
@@ -149,7 +155,7 @@ const Explore = (() => {
           `${data_flops ? `, data ${cost(data_flops)}` : ""}.`;
       }
       sizes(options);
-      frontier(now, cost);
+      frontier(now, options[0], cost);
       root.dataset.milliseconds = (performance.now() - began).toFixed(2);
       const top = options[0];
       root.dataset.decision = top ? JSON.stringify({ label: top.curve.label, width: top.curve.width,
@@ -179,13 +185,17 @@ const Explore = (() => {
         y: { title: `${data.unit}, lower is better` } });
     }
 
-    function frontier(now, cost) {
-      const line = { x: [], y: [], lo: [], hi: [], text: [] };
+    // The best at each budget, which the budget's own slider does not move.
+    let drawn = { key: "" };
+    function lineOf(now, cost) {
+      const key = JSON.stringify([now.served, now.price, now.objective]);
+      if (drawn.key === key) return drawn;
+      const line = { key, x: [], y: [], lo: [], hi: [], text: [] };
       const from = Number(inputs.budget.min), to = Number(inputs.budget.max);
       const here = inputs.budget.value;
       for (let k = 0; k <= 20; k += 1) {
         const budget = now.budget * 10 ** ((from + ((to - from) * k) / 20 - here) / 100);
-        const best = decide(data, budget, now.served, now.objective)[0];
+        const best = ranked(data, budget, now.served, now.objective)[0];
         if (!best) continue;
         line.x.push(priced ? inMoney(budget, now.price) : budget);
         line.y.push(quantile(best.draws, 0.5));
@@ -194,7 +204,12 @@ const Explore = (() => {
         line.text.push(`${cost(budget)}: ${quantile(best.draws, 0.5).toFixed(3)} with ` +
           `${Chart.si(best.curve.params)} parameters, ${best.curve.said}`);
       }
-      const best = decide(data, now.budget, now.served, now.objective)[0];
+      drawn = line;
+      return line;
+    }
+
+    function frontier(now, best, cost) {
+      const line = lineOf(now, cost);
       const series = [{ kind: "band", name: "80 % interval", color: 2, x: line.x, lo: line.lo,
         hi: line.hi }, { kind: "line", name: "best at each budget", color: 2, ...line, lo: undefined,
         hi: undefined }];

@@ -65,7 +65,7 @@ def account(
             "kind": decision.objective,
             "q": decision.quantile if decision.objective == "quantile" else None,
         },
-        "cost": cost_of(project, plan.chosen.recipe.flops),
+        "cost": cost_of(project, plan.chosen.recipe.flops, plan.chosen.recipe.precision),
         "serving": serving_of(project, plan.chosen.recipe.shape),
         "memory": memory_of(project, plan.chosen.recipe),
         "epochs": epochs_of_plan(found, axes, belief, plan.chosen.recipe),

@@ -12,11 +12,12 @@ from leadsman.plan.soundings import memory_limit, memory_setting_of, serve_flops
 from leadsman.runs import ModelShape, Recipe
 
 
-def cost_of(project: Project, flops: float) -> dict[str, Any]:
+def cost_of(project: Project, flops: float, precision: str) -> dict[str, Any]:
     """Hours, money, energy and carbon of training FLOPs on the project's hardware."""
     budget = project.budget
     hardware = budget.on_hardware()
-    rate = budget.flops_rate
+    speed = budget.speed(precision).ratio
+    rate = None if budget.flops_rate is None else speed * budget.flops_rate
     hours = None if rate is None else flops / rate / 3600
     return {
         "hardware": budget.hardware,
@@ -28,8 +29,8 @@ def cost_of(project: Project, flops: float) -> dict[str, Any]:
         "currency": budget.currency,
         "hours": hours,
         "money": None if hours is None or budget.price is None else hours * budget.price,
-        "energy_kwh": None if hardware is None else hardware.energy_kwh(flops),
-        "carbon_kg": None if hardware is None else hardware.carbon_kg(flops),
+        "energy_kwh": None if hardware is None else hardware.energy_kwh(flops / speed),
+        "carbon_kg": None if hardware is None else hardware.carbon_kg(flops / speed),
     }
 
 
@@ -60,6 +61,8 @@ def memory_of(project: Project, recipe: Recipe) -> dict[str, Any]:
     """Peak of a training step by part, and the limit."""
     sequences = max(1, recipe.batch_tokens // recipe.shape.seq_len)
     setting = replace(memory_setting_of(recipe.shape), sequences=sequences)
+    if recipe.precision == "float32":
+        setting = replace(setting, precision="float32")
     estimate = estimate_memory(setting).to_dict()
     total, moment = estimate.pop("total"), estimate.pop("moment")
     limit = memory_limit(project)
