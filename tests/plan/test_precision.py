@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import polars as pl
 import pytest
 
 from leadsman.plan import Plan, Project, conclude
@@ -132,6 +133,12 @@ def test_the_faster_precision_is_planned_where_hours_bind(
         assert chosen.flops == pytest.approx(speed * given.budget.total_flops, rel=0.02)
         assert plan.details["cost"]["hours"] == pytest.approx(10.0, rel=0.02)
         assert plan.details["cost"]["money"] == pytest.approx(30.0, rel=0.02)
+        # what the sliders move over is counted at the budget's own speed
+        table = pl.read_parquet(tmp_path / "plan_draws.parquet")
+        own = table.filter(pl.col("settings") == (plan.chosen.label if speed < 1 else ""))
+        assert own["flops"].max() == pytest.approx(3 * given.budget.total_flops, rel=0.02)
+        rate = plan.details["cost"]["budget_flops_per_second"]
+        assert rate == pytest.approx(plan.details["cost"]["flops_per_second"] / speed)
         # three per cent better by token, and what the lost tokens cost, by the planted law
         lost = replace(chosen, precision="float32")
         full = replace(chosen, precision="bf16", tokens=int(chosen.tokens / speed))

@@ -23,12 +23,17 @@ const Explore = (() => {
     for (const value of values) sum += value;
     return sum / values.length;
   }
-  function quantile(values, q) {
+  function quantiles(values, levels) {
     const sorted = Float64Array.from(values).sort();
-    const at = q * (sorted.length - 1), below = Math.floor(at);
-    const above = Math.min(below + 1, sorted.length - 1);
-    return sorted[below] + (at - below) * (sorted[above] - sorted[below]);
+    return levels.map((q) => {
+      const at = q * (sorted.length - 1), below = Math.floor(at);
+      const above = Math.min(below + 1, sorted.length - 1);
+      return sorted[below] + (at - below) * (sorted[above] - sorted[below]);
+    });
   }
+  const quantile = (values, q) => quantiles(values, [q])[0];
+  // Median and 80 % interval: [low, median, high].
+  const spread = (draws) => quantiles(draws, [0.1, 0.5, 0.9]);
   function worth(draws, objective) {
     return objective.kind === "quantile" ? quantile(draws, objective.q) : mean(draws);
   }
@@ -147,8 +152,8 @@ const Explore = (() => {
         const size = `${Chart.si(best.curve.params)} parameters`, { way, drawn } = best.curve;
         const verb = way ? `${way[0].toUpperCase()}${way.slice(1)} (${size})` : `Train ${size}`;
         get("answer").textContent = `${verb} on ${Chart.si(best.tokens)} tokens${drawn}`;
-        get("why").textContent = `Forecast ${quantile(best.draws, 0.5).toFixed(3)}, 80 % ` +
-          `${quantile(best.draws, 0.1).toFixed(3)} to ${quantile(best.draws, 0.9).toFixed(3)} ` +
+        const [low, median, high] = spread(best.draws).map((each) => each.toFixed(3));
+        get("why").textContent = `Forecast ${median}, 80 % ${low} to ${high} ` +
           `${data.unit}. These data and settings are best in ` +
           `${Math.round(100 * sameLabel(options))} % of the draws. Training ` +
           `${cost(best.flops)}${serve ? `, serving ${cost(serve)}` : ""}` +
@@ -168,10 +173,10 @@ const Explore = (() => {
       Object.keys(colours).forEach((mixture, position) => {
         const own = options.filter((option) => option.curve.mixture === mixture)
           .sort((a, b) => a.curve.params - b.curve.params);
+        const spreads = own.map((o) => spread(o.draws));
         if (own.length) series.push({ kind: "dots", name: own[0].curve.said, color: colours[mixture],
           shape: shapes[position % 4], x: own.map((o) => o.curve.params),
-          y: own.map((o) => quantile(o.draws, 0.5)), lo: own.map((o) => quantile(o.draws, 0.1)),
-          hi: own.map((o) => quantile(o.draws, 0.9)),
+          y: spreads.map((s) => s[1]), lo: spreads.map((s) => s[0]), hi: spreads.map((s) => s[2]),
           text: own.map((o) => `${Chart.si(o.curve.params)} parameters, ${Chart.si(o.tokens)} tokens: ` +
             `best in ${Math.round(100 * o.probability_best)} %`) });
       });
@@ -198,10 +203,11 @@ const Explore = (() => {
         const best = ranked(data, budget, now.served, now.objective)[0];
         if (!best) continue;
         line.x.push(priced ? inMoney(budget, now.price) : budget);
-        line.y.push(quantile(best.draws, 0.5));
-        line.lo.push(quantile(best.draws, 0.1));
-        line.hi.push(quantile(best.draws, 0.9));
-        line.text.push(`${cost(budget)}: ${quantile(best.draws, 0.5).toFixed(3)} with ` +
+        const [low, median, high] = spread(best.draws);
+        line.y.push(median);
+        line.lo.push(low);
+        line.hi.push(high);
+        line.text.push(`${cost(budget)}: ${median.toFixed(3)} with ` +
           `${Chart.si(best.curve.params)} parameters, ${best.curve.said}`);
       }
       drawn = line;

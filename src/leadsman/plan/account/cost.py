@@ -13,7 +13,11 @@ from leadsman.runs import ModelShape, Recipe
 
 
 def cost_of(project: Project, flops: float, precision: str) -> dict[str, Any]:
-    """Hours, money, energy and carbon of training FLOPs on the project's hardware."""
+    """Hours, money, energy and carbon of training FLOPs on the project's hardware.
+
+    ``flops_per_second`` is the speed in the precision, ``budget_flops_per_second`` the one that the
+    budget is counted at.
+    """
     budget = project.budget
     hardware = budget.on_hardware()
     speed = budget.speed(precision).ratio
@@ -23,6 +27,7 @@ def cost_of(project: Project, flops: float, precision: str) -> dict[str, Any]:
         "hardware": budget.hardware,
         "devices": budget.devices,
         "flops_per_second": rate,
+        "budget_flops_per_second": budget.flops_rate,
         "utilisation": None if hardware is None else hardware.utilisation,
         "utilisation_from": None if hardware is None else hardware.source,
         "price_per_hour": budget.price,
