@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+from leadsman.engine import usable_cores
 
 
 def machine(*packages: str) -> dict[str, str]:
@@ -14,7 +15,7 @@ def machine(*packages: str) -> dict[str, str]:
     found = {
         "date": date.today().isoformat(),
         "processor": _processor(),
-        "cores": str(len(os.sched_getaffinity(0))),
+        "cores": str(usable_cores()),
         "python": platform.python_version(),
     }
     for package in packages:

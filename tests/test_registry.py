@@ -1,10 +1,13 @@
 import importlib.metadata
+import inspect
 
 import pytest
+from sklearn.base import clone
 
 from leadsman import registry
 from leadsman.errors import InputError, MethodError
 from leadsman.methods import KINDS
+from leadsman.registry import methods
 from leadsman.select.base import Selector
 from leadsman.testing.hyperparameters import check_hyperparameters
 
@@ -106,3 +109,36 @@ def test_two_methods_of_one_name_are_refused(monkeypatch):
 def test_unknown_name_lists_the_nearest():
     with pytest.raises(InputError, match="did you mean dsir"):
         registry.method("selector", "dsirr")
+
+
+def instances():
+    for kind in KINDS:
+        for name, cls in methods(kind).items():
+            needed = [
+                each
+                for each in inspect.signature(cls).parameters.values()
+                if each.default is inspect.Parameter.empty
+            ]
+            if not needed:
+                yield pytest.param(cls, id=f"{kind}-{name}")
+
+
+@pytest.mark.parametrize("cls", [*instances()])
+def test_hyperparameters_follow_the_conventions_of_scikit_learn(cls):
+    method = cls()
+    settings = method.get_params()
+    again = clone(method)  # checks that the constructor stored each argument untouched
+    assert type(again) is cls
+    assert again.get_params() == settings
+    assert repr(again).startswith(f"{cls.__name__}(")
+    assert method.set_params(**settings) is method
+
+
+def test_set_params_checks_as_the_constructor_does():
+    law = methods("law")["chinchilla"]()
+    assert law.set_params(delta=0.01).delta == 0.01
+    with pytest.raises(MethodError, match="delta must be above zero"):
+        law.set_params(delta=-1)
+    with pytest.raises(MethodError, match="no hyperparameter 'width'; it has delta"):
+        law.set_params(width=1)
+    assert law.get_params()["delta"] == 0.01

@@ -5,7 +5,7 @@
 State is counted by the methods' formulas, which the tests hold to the bytes of real tensors
 (tests/train/test_memory.py). Peak memory is measured: one process a method trains a wide shallow
 model for three steps, and tells its largest resident size less that before the model was made.
-Writes ``memory.json``; about a minute on one core. Linux only.
+Writes ``results/memory.json``; about a minute on one core. Linux only.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from leadsman.train.methods.sltrain import SLTrain
 from leadsman.train.optimizers.dct import DCT
 from leadsman.train.optimizers.galore import GaLore
 
-RESULT = Path(__file__).with_name("memory.json")
+RESULT = Path(__file__).parent / "results" / "memory.json"
 LLAMA = {
     "60M": (512, 1376, 8, 8, 128),
     "130M": (768, 2048, 12, 12, 256),

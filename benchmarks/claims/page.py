@@ -18,8 +18,8 @@ from typing import Any
 
 from benchmarks.claims.design import CONTENDERS, Contender
 
-HERE = Path(__file__).parent
-PAGE = HERE.parents[1] / "docs/claims.md"
+RESULTS = Path(__file__).parent / "results"
+PAGE = Path(__file__).parents[2] / "docs" / "claims.md"
 NEAR = 0.01
 """Relative difference of losses within which two are close."""
 
@@ -28,8 +28,8 @@ STUDENT_95 = {2: 12.71, 3: 4.30}
 
 HEAD = """# Claims of training methods, and what they gave here
 
-Made by `benchmarks/claims/page.py` from `pretraining.json` and `memory.json` beside it. Negative
-results stay.
+Made by `benchmarks/claims/page.py` from `pretraining.json` and `memory.json` in its `results`.
+Negative results stay.
 
 """
 RULES = """
@@ -214,7 +214,7 @@ def page() -> str:
     """The whole page."""
     parts = [HEAD]
     for name, table in (("pretraining", pretraining), ("memory", memory)):
-        file = HERE / f"{name}.json"
+        file = RESULTS / f"{name}.json"
         missing = f"`python -m benchmarks.claims.{name}` has not been run yet.\n"
         parts.append(table(json.loads(file.read_text())) if file.exists() else missing)
     return "\n".join(parts).replace("\n\n\n", "\n\n").rstrip() + "\n"

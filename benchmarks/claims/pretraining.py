@@ -6,7 +6,7 @@
 
 ``work`` trains what is not yet in the ledger under ``--out`` (45 core-minutes in all); any number
 of workers at once, each killed and started again as one likes. ``speed`` times every method, one
-after another, in processor time. ``collect`` writes ``pretraining.json``, of which
+after another, in processor time. ``collect`` writes ``results/pretraining.json``, of which
 ``python -m benchmarks.claims.page`` makes ``docs/claims.md``. The directory of ``--corpora`` holds
 Parquet files with a column ``text``.
 """
@@ -55,7 +55,7 @@ HELD_OUT = {"books": 12, "peps": 12, "sympy_code": 3}
 SPEED_STEPS = 50
 CHEAPER = 0.95
 """Share of AdamW's compute up to which a method is also held against AdamW at its own compute."""
-RESULT = Path(__file__).with_name("pretraining.json")
+RESULT = Path(__file__).parent / "results" / "pretraining.json"
 
 
 class Bench:
@@ -228,7 +228,7 @@ def speed(bench: Bench) -> None:
 
 
 def collect(bench: Bench) -> None:
-    """Write what the ledger holds to ``pretraining.json``."""
+    """Write what the ledger holds to ``results/pretraining.json``."""
     speeds = bench.out / "speed.json"
     rows = [row for contender in CONTENDERS if (row := _row(bench, contender)) is not None]
     result = {

@@ -19,6 +19,7 @@ import pyarrow as pa
 from scipy import sparse
 
 from leadsman.corpus import Corpus, convert, decontaminate, deduplicate
+from leadsman.corpus.dedup.settings import DedupSettings
 from leadsman.corpus.kernels.minhash import shingle_sets
 from leadsman.corpus.kernels.text import TextColumn, texts, tokens
 
@@ -53,7 +54,10 @@ def dedup(raw: str, work: str) -> dict[str, float]:
     """Read JSON lines, remove copies, verify each, write; at the peers' parameters."""
     place = Path(work)
     begin = time.perf_counter()
-    corpus = convert(raw, place / "raw", source="documentation", compression="lz4").corpus
+    sketch = DedupSettings(n=5, bands=14, rows=8)
+    corpus = convert(
+        raw, place / "raw", source="documentation", compression="lz4", sketch=sketch
+    ).corpus
     converted = time.perf_counter()
     report = deduplicate(corpus, place / "out", n=5, bands=14, rows=8)
     return {

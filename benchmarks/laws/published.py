@@ -1,7 +1,7 @@
 """Published forecasting figures against ours, on the rows that were published.
 
-Reads the tables under ``LEADSMAN_DATASETS`` (or ``--datasets``), writes ``published.json`` beside
-this script and the table ``docs/claims-laws.md``. About three minutes on one core.
+Reads the tables under ``LEADSMAN_DATASETS`` (or ``--datasets``), writes
+``results/published.json`` and the table ``docs/claims-laws.md``. About three minutes on one core.
 
     python -m benchmarks.laws.published --datasets DIR [--only gadre,regmix,...]
     python -m benchmarks.laws.published --datasets DIR --only ""      # renew the page alone
@@ -12,14 +12,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
+from benchmarks.machine import machine
 from scipy.stats import spearmanr
 
 from leadsman.laws.base import Law
@@ -36,6 +35,9 @@ from leadsman.laws.methods.regmix import RegMix
 from leadsman.testing.planted_cases import CASES
 
 SEED = 0
+RESULT = Path(__file__).parent / "results" / "published.json"
+PAGE = Path(__file__).parents[2] / "docs" / "claims-laws.md"
+NOT_VERSIONS = ("date", "processor", "cores")
 Row = dict[str, Any]
 
 
@@ -488,36 +490,26 @@ def main() -> None:
     options = parser.parse_args()
     if not options.datasets:
         parser.error("name the directory with --datasets or LEADSMAN_DATASETS")
-    here = Path(__file__).parent
-    target = here / "published.json"
-    results: dict[str, list[Row]] = (
-        json.loads(target.read_text())["results"] if target.exists() else {}
-    )
+    results: dict[str, list[Row]] = {}
+    made: dict[str, str] = {}
+    if RESULT.exists():
+        kept = json.loads(RESULT.read_text())
+        results, made = kept["results"], kept["machine"]
     for name in filter(None, options.only.split(",")):
         results[name] = SECTIONS[name](Path(options.datasets))
         for each in results[name]:
             print(each["figure"], "| theirs", each["theirs"], "| ours", each["ours"], "|",
                   each["verdict"], "|", each["reason"], flush=True)  # fmt: skip
+        made = machine("numpy", "scipy", "polars", "lightgbm", "scikit-learn")
     results = {name: results[name] for name in SECTIONS if name in results}
-    versions = {
-        name: version(name) for name in ("numpy", "scipy", "polars", "lightgbm", "scikit-learn")
-    }
-    meta = {
-        "date": "2026-11-21",
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}",
-        "python": platform.python_version(),
-        "versions": versions,
-        "seed": SEED,
-    }
-    target.write_text(json.dumps({"meta": meta, "results": results}, indent=1) + "\n")
+    content = {"machine": made, "seed": SEED, "results": results}
+    RESULT.write_text(json.dumps(content, indent=1) + "\n")
+    versions = [f"{name} {value}" for name, value in made.items() if name not in NOT_VERSIONS]
     setting = (
-        f"Made by `benchmarks/laws/published.py` on {meta['date']}, seed {SEED}: "
-        f"{meta['machine']}; "
-        f"Python {meta['python']}, " + ", ".join(f"{k} {v}" for k, v in versions.items()) + "."
+        f"Made by `benchmarks/laws/published.py` on {made['date']}, seed {SEED}: "
+        f"{made['cores']} cores, {made['processor']}; {', '.join(versions)}."
     )
-    page = here.parents[1] / "docs" / "claims-laws.md"
-    page.parent.mkdir(exist_ok=True)
-    page.write_text(markdown(results, setting))
+    PAGE.write_text(markdown(results, setting))
 
 
 if __name__ == "__main__":

@@ -65,8 +65,9 @@ def method(kind: Kind, name: str) -> type[Method]:
     """
     known = methods(kind)
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=3) or list(known)
-        raise InputError(f"no {kind} is called {name!r}; did you mean {', '.join(near)}?")
+        near = difflib.get_close_matches(name, known, n=3)
+        which = f"did you mean {', '.join(near)}?" if near else f"there are {', '.join(known)}"
+        raise InputError(f"no {kind} is called {name!r}; {which}")
     return known[name]
 
 

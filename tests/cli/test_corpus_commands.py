@@ -198,3 +198,16 @@ def test_a_missing_input_is_named(tmp_path, leadsman):
     code, _, err = leadsman("dedup", tmp_path / "nowhere.jsonl", "-o", tmp_path / "out")
     assert code == 2
     assert "nowhere.jsonl: is not there" in err
+
+
+def test_of_thousands_of_sources_the_largest_are_printed(tmp_path, leadsman):
+    rows = [
+        {"text": f"words of document {k} " * (1 + k % 40), "source": f"s{k}"} for k in range(900)
+    ]
+    corpus = write_corpus(tmp_path / "in", rows)
+    for command in (["corpus", "stats"], ["dedup", "-o", tmp_path / "out"]):
+        code, out, _ = leadsman(*command, corpus.location)
+        assert code == 0
+        assert "(871 smaller sources)" in out
+        assert len(out.splitlines()) < 40
+        assert "s39" in out  # one of the largest

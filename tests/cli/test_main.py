@@ -41,3 +41,34 @@ def test_what_cost_cannot_count_ends_in_a_sentence(monkeypatch, capsys, argument
     assert ended.value.code == 2
     assert said in told.err
     assert not told.out
+
+
+class NoCredentialsError(Exception):
+    """As a store's client raises it, which is no error of the operating system."""
+
+
+NoCredentialsError.__module__ = "botocore.exceptions"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [PermissionError(13, "Permission denied", "/root/x"), NoCredentialsError("no credentials")],
+)
+def test_what_fails_outside_is_one_sentence(monkeypatch, capsys, error):
+    def failing(*arguments, **options):
+        raise error
+
+    monkeypatch.setattr(main, "app", failing)
+    with pytest.raises(SystemExit) as ended:
+        main.run()
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == f"leadsman: {error} (--debug shows where)\n"
+    monkeypatch.setenv("LEADSMAN_DEBUG", "1")
+    with pytest.raises(type(error)):
+        main.run()
+
+
+def test_a_fault_of_the_program_keeps_its_traceback(monkeypatch):
+    monkeypatch.setattr(main, "app", lambda: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        main.run()

@@ -139,3 +139,40 @@ def test_log_axes_are_labelled_with_whole_numbers(values, ticks):
     figure = go.Figure()
     figure.add_scatter(x=[1, 2], y=values)
     assert _ticks(figure) == ticks
+
+
+def test_a_forecast_repeats_the_point_under_its_own_names(app, tables):
+    point = pl.DataFrame({"name": ["big"], "N": ["100M"], "D": [2e9], "params": ["total: 120M"]})
+    point.write_csv(tables / "points.csv")
+    out = tables / "out.csv"
+    arguments = ["forecast", str(tables / "runs.csv"), "--at", str(tables / "points.csv")]
+    arguments += ["--x", "params=N,tokens=D", "--out", str(out), "--levels", "0.99"]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    row = pl.read_csv(out).row(0, named=True)
+    assert list(row)[:5] == [*point.columns, "mean"]
+    assert (row["name"], row["N"], row["params"]) == ("big", "100M", "total: 120M")
+    assert row["q005"] < row["q025"]
+    assert row["q975"] < row["q995"]
+
+
+@pytest.mark.parametrize(
+    "options", [["--out", "o.xlsx"], ["--plot", "p.pdf"], ["--out", "no/o.csv"]]
+)
+def test_what_cannot_be_written_is_refused_before_the_work(app, tables, monkeypatch, options):
+    monkeypatch.setattr("leadsman.laws.forecast_runs", lambda *a, **k: pytest.fail("it was fitted"))
+    arguments = ["forecast", str(tables / "runs.csv"), "--at", str(tables / "points.csv")]
+    arguments += ["--x", "params=N,tokens=D", options[0], str(tables / options[1])]
+    assert isinstance(CliRunner().invoke(app, arguments).exception, InputError)
+
+
+def test_compare_plots_errors_against_distance_and_warns_of_a_column_not_read(app, tables):
+    runs = pl.read_csv(tables / "runs.csv")
+    other = runs.with_columns(loss=1.3 * pl.col("loss"), corpus=pl.lit("code"))
+    pl.concat([runs.with_columns(corpus=pl.lit("web")), other]).write_csv(tables / "two.csv")
+    plot = tables / "laws.html"
+    arguments = ["law", "compare", str(tables / "two.csv"), "--x", "params=N,tokens=D"]
+    result = CliRunner().invoke(app, [*arguments, "--law", "power", "--plot", str(plot)])
+    assert result.exit_code == 0, result.output
+    assert "corpus has 2 values, which differ by 26" in result.stderr
+    assert "compute over the largest run fitted on" in plot.read_text()

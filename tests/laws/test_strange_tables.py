@@ -234,7 +234,7 @@ def test_points_below_the_runs_are_told_so():
 def test_runs_that_differ_in_their_mixture_alone_say_so():
     same = runs().with_columns(params=pl.lit(1e8), tokens=pl.lit(1e9))
     mixed = same.with_columns(pl.Series("mix.web", np.linspace(0, 1, 16)))
-    with pytest.raises(DesignError, match=r"but in mix\.web, which laws of size"):
+    with pytest.raises(InputError, match=r"no mix\.web, and the runs differ in nothing else"):
         forecast_runs(mixed, POINT)
 
 
@@ -309,3 +309,13 @@ def test_a_group_of_too_few_runs_is_left_out_and_named_while_others_are_forecast
     assert isinstance(alone.exception, DesignError)
     with pytest.raises(DesignError, match="corpus = 'notes':"):
         forecast_runs(table, points, group="corpus")
+    told = []
+    forecast_runs(
+        table,
+        points,
+        group="corpus",
+        law="chinchilla",
+        skip=True,
+        progress=lambda done, total: told.append((done, total)),
+    )
+    assert told == [(1, 3), (2, 3), (3, 3)]

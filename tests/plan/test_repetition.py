@@ -160,7 +160,7 @@ def world(request):
     project = Project.model_validate(
         {
             "sources": [{"name": "web", "path": "w.jsonl"}], "target": {"path": "t.jsonl"},
-            "budget": {"flops": 2e13},
+            "budget": {"flops": 2e13}, "soundings": {"widths": [56, 72, 96, 128]},
             "vary": {"lr": [], "batch_tokens": [], "keep": [], "added_share": 0},
         }
     )  # fmt: skip

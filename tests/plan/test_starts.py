@@ -43,7 +43,7 @@ def project(flops: float, **changes) -> Project:
     fields = {
         "sources": [{"name": "web", "path": "w.jsonl"}], "target": {"path": "t.jsonl"},
         "budget": {"flops": flops}, "vary": {"lr": [], "batch_tokens": [], "added_share": 0},
-        "soundings": {"minutes": 3, "mixtures": list(QUALITY)},
+        "soundings": {"minutes": 3.5, "mixtures": list(QUALITY)},
         "starts": [{"name": "tiny", "path": "tiny"}],
     }  # fmt: skip
     return Project.model_validate(fields | changes)

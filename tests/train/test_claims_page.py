@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 from benchmarks.claims import page
@@ -58,7 +57,7 @@ def test_every_method_of_the_two_rooms_has_a_row_with_as_many_trials():
 
 
 def test_the_committed_states_are_the_formulas():
-    file = Path(page.HERE, "memory.json")
+    file = page.RESULTS / "memory.json"
     committed = json.loads(file.read_text())["states"]
     assert committed == json.loads(json.dumps(states()))
     assert [row["size"] for row in committed] == list(LLAMA)

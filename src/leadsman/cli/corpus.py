@@ -15,9 +15,11 @@ from leadsman.cli.inputs import (
     Out,
     Seed,
     as_it_is,
+    shown_sources,
     size_of,
     tell_left_out,
     tell_unread,
+    together,
 )
 
 if TYPE_CHECKING:
@@ -129,8 +131,8 @@ def _print_sources(corpus: Corpus) -> None:
     table.add_column("source")
     for heading in ("documents", "text", "mean"):
         table.add_column(heading, justify="right")
-    rows = [*corpus.sources.items()]
-    for name, extent in rows:
+    for name, sources in shown_sources(corpus.sources).items():
+        extent = together(corpus.sources, sources)
         sizes = (extent.text_bytes, extent.text_bytes / max(extent.documents, 1))
         table.add_row(as_it_is(name), count(extent.documents), *map(megabytes, sizes))
     Console().print(table)

@@ -22,6 +22,8 @@ from leadsman.cli.inputs import (
     as_it_is,
     open_inputs,
     print_estimate,
+    shown_sources,
+    together,
 )
 
 if TYPE_CHECKING:
@@ -66,6 +68,7 @@ def dedup(
     explain: Explain = None,
 ) -> None:
     """Drop copies and near copies; each removal is checked. Of two copies, the first stays."""
+    from leadsman.corpus.dedup.settings import DedupSettings
     from leadsman.engine import open_engine
 
     if explain is not None:
@@ -74,7 +77,9 @@ def dedup(
     work, memory = _worker(
         method, threshold, prototypes, embedding, open_engine(engine, threads=True)
     )
-    opened = open_inputs(inputs, out, max_reject_rate, metadata)
+    # On a cluster, its workers sketch the shards.
+    sketch = DedupSettings() if method == "minhash" and engine == "local" else None
+    opened = open_inputs(inputs, out, max_reject_rate, metadata, sketch)
     report = _remove(
         opened, out, work, memory, dry_run=dry_run, max_source_loss=max_source_loss,
         stop_source_loss=stop_source_loss,
@@ -193,15 +198,15 @@ def _print_removal(report: RemovalReport) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from leadsman.corpus import Extent
     from leadsman.humanize import megabytes
 
     table = Table(box=None, pad_edge=False)
     table.add_column("source")
     for heading in ("documents", "text", "removed", "text removed"):
         table.add_column(heading, justify="right")
-    for name, offered in report.offered.items():
-        lost = offered - report.kept.get(name, Extent())
+    for name, sources in shown_sources(report.offered).items():
+        offered = together(report.offered, sources)
+        lost = offered - together(report.kept, sources)
         table.add_row(
             as_it_is(name),
             str(offered.documents),

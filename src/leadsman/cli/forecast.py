@@ -25,6 +25,21 @@ Plot = Annotated[Path | None, typer.Option("--plot", help="Write plots to .html 
 MANY_GROUPS = 10
 """Groups from which progress is told."""
 
+TELLING = (
+    "params",
+    "active_params",
+    "total_params",
+    "experts",
+    "tokens",
+    "flops",
+    "step",
+    "mixture",
+)
+"""Columns that tell one point from another, printed where a table has them."""
+
+MOST_SHARES = 4
+"""Shares of a mixture that fit on a line."""
+
 WAYS = """\
 Way of fitting: d is the width of the Huber loss on log residuals, runs weigh as compute to the
 power g, and "warmed-up" and "all" fits read checkpoints too. Weight: share of a combination."""
@@ -81,10 +96,15 @@ def forecast(
     plot: Plot = None,
 ) -> None:
     """Forecast results at settings not yet run, with intervals checked against history."""
+    from dataclasses import replace
+
     from leadsman.laws import forecast_runs
-    from leadsman.laws.plots import forecast_figure, write_figures
+    from leadsman.laws.plots import check_plot, forecast_figure, write_figures
+    from leadsman.laws.table import read_table
 
     wanted = _levels(levels)
+    _check_ending(out)
+    check_plot(plot)
     table, inputs = read_runs(runs, x, y, curves=y == "loss")
     points, _ = read_runs(at, x, None)
     result = forecast_runs(
@@ -102,7 +122,8 @@ def forecast(
         skip=True,
     )
     if out is not None:
-        _write(result.to_frame(), out)
+        as_given = replace(result, points=read_table(at))  # under the user's own names
+        _write(as_given.to_frame(levels=wanted), out)
     if plot is not None:
         write_figures([forecast_figure(result, table, run=run)], plot, title=f"Forecast of {y}")
     _print_forecast(result, wanted, out, group)
@@ -158,8 +179,9 @@ def fit(
     from rich.table import Table
 
     from leadsman.laws.competition import competing, compute_of, run_column
-    from leadsman.laws.plots import fit_figures, write_figures
+    from leadsman.laws.plots import check_plot, fit_figures, write_figures
 
+    check_plot(plot)
     table, inputs = _read_screened(runs, x, y)
     if run_column(table) is not None:
         typer.echo(
@@ -193,7 +215,7 @@ def show(name: Annotated[str, typer.Argument(help="Law by name.")]) -> None:
 
     cls = method("law", name)
     typer.echo(f"{cls.name}: {cls.summary()}\n")
-    typer.echo(inspect.getdoc(sys.modules[cls.__module__]) or "")
+    typer.echo(inspect.getdoc(sys.modules[cls.__module__]) or inspect.getdoc(cls) or "")
     inputs = getattr(cls, "inputs", ())
     typer.echo(f"\nInputs: {', '.join(inputs) if inputs else 'given to the constructor'}")
     if cls.paper is not None:
@@ -206,13 +228,17 @@ def compare(
     x: X = "",
     law: LawName = "auto",
     seed: Seed = 0,
+    plot: Plot = None,
 ) -> None:
     """Let laws predict the larger of your own runs from the smaller ones, and rank them."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from leadsman.laws.competition.ranking import rank
+    from leadsman.laws.plots import check_plot, ranking_figure, write_figures
 
+    check_plot(plot)
     table, inputs = _read_screened(runs, x, y)
     ranking = rank(table, y=y, x=inputs or None, law=law, seed=seed)
     view = Table(
@@ -226,7 +252,7 @@ def compare(
     )
     for row in ranking.iter_rows(named=True):
         view.add_row(
-            row["law"],
+            escape(row["law"]),
             row["way"],
             f"{row['error'] * 100:.2f}",
             f"{row['bias'] * 100:+.2f}",
@@ -235,16 +261,20 @@ def compare(
         )
     Console().print(view)
     typer.echo(WAYS)
+    if plot is not None:
+        write_figures([ranking_figure(ranking)], plot, title="Laws at rolling origins")
 
 
 def _read_screened(path: Path, x: str, y: str) -> tuple[pl.DataFrame, list[str]]:
     """As :func:`read_runs`, without repeated rows; says what looks wrong."""
-    from leadsman.laws.competition import compute_of, run_column, varying
+    from leadsman.laws.competition import INPUTS, compute_of, run_column, varying
     from leadsman.laws.screening import complete, fewer_rows, screen
+    from leadsman.laws.unmodelled import unmodelled_warnings
 
     table, inputs = read_runs(path, x, y, curves=y == "loss")
     table, gaps = complete(table, y=y, x=inputs or None)
     table, warnings = screen(table, y=y, x=varying(table, inputs or None))
+    warnings += unmodelled_warnings(table, y=y, x=inputs or INPUTS)
     compute = compute_of(table, inputs or None)
     table, thinned = fewer_rows(table, compute, group=None, run=run_column(table))
     for warning in (*gaps, *warnings, *thinned):
@@ -275,16 +305,22 @@ def _levels(text: str) -> list[float]:
     return levels
 
 
+def _check_ending(out: Path | None) -> None:
+    """Refuse what cannot be written before anything is computed."""
+    if out is not None and out.suffix.lower() not in (".csv", ".jsonl", ".parquet"):
+        raise InputError("forecasts are written as .csv, .jsonl or .parquet", file=out)
+    if out is not None and not out.absolute().parent.is_dir():
+        raise InputError("the directory is not there; make it first", file=out.parent)
+
+
 def _write(frame: pl.DataFrame, out: Path) -> None:
     suffix = out.suffix.lower()
     if suffix == ".csv":
         frame.write_csv(out)
     elif suffix == ".jsonl":
         frame.write_ndjson(out)
-    elif suffix == ".parquet":
-        frame.write_parquet(out)
     else:
-        raise InputError("forecasts are written as .csv, .jsonl or .parquet", file=out)
+        frame.write_parquet(out)
 
 
 def _tell_groups(done: int, total: int) -> None:
@@ -298,21 +334,28 @@ def _print_forecast(
 ) -> None:
     import numpy as np
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
-    telling = dict.fromkeys((group, "params", "tokens", "flops", "step", "mixture"))
+    from leadsman.laws.table import mixture_columns
+
+    telling = dict.fromkeys((group, *TELLING))
     shown = [name for name in telling if name in result.points.columns]
+    shares = mixture_columns(result.points)
+    shown += shares if len(shares) <= MOST_SHARES else []
     view = Table(
         *shown,
         "median",
         *(f"{level:.0%}" for level in levels),
-        title=f"Forecast of {result.y} by {result.law}",
+        title=escape(f"Forecast of {result.y} by {result.law}"),
     )
     medians = result.quantile(0.5)
     intervals = [result.interval(level) for level in levels]
     for row, point in enumerate(result.points.iter_rows(named=True)):
         cells = [
-            f"{point[name]:.3g}" if isinstance(point[name], int | float) else str(point[name])
+            f"{point[name]:.3g}"
+            if isinstance(point[name], int | float)
+            else escape(str(point[name]))
             for name in shown
         ]
         ranges = [f"{each[row, 0]:.4f} to {each[row, 1]:.4f}" for each in intervals]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,8 +11,12 @@ import typer
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from leadsman.corpus import ConvertReport, Corpus
+    from leadsman.corpus import ConvertReport, Corpus, Extent
+    from leadsman.corpus.dedup.settings import DedupSettings
     from leadsman.corpus.shards.estimate import Estimate
+
+MOST_SOURCES = 30
+"""Rows of a table of sources."""
 
 Inputs = Annotated[
     list[str],
@@ -91,11 +95,16 @@ class OpenedInputs:
 
 
 def open_inputs(
-    paths: list[str], out: str, max_reject_rate: float, metadata: list[str] | None = None
+    paths: list[str],
+    out: str,
+    max_reject_rate: float,
+    metadata: list[str] | None = None,
+    sketch: DedupSettings | None = None,
 ) -> OpenedInputs:
     """The inputs as corpora; what is none is converted under ``OUT.inputs``.
 
-    What could not be read is said.
+    What could not be read is said. With ``sketch``, the first step of that deduplication is done
+    on the way.
     """
     from leadsman.corpus import open_or_convert
 
@@ -104,7 +113,7 @@ def open_inputs(
         "max_reject_rate": max_reject_rate,
         "metadata": tuple(metadata or ()),
     }
-    corpora = [open_or_convert(path, cache, **options) for path in paths]
+    corpora = [open_or_convert(path, cache, sketch=sketch, **options) for path in paths]
     made = [corpus for corpus, path in zip(corpora, paths) if corpus.location != path]
     opened = OpenedInputs(corpora, made)
     opened.tell()
@@ -127,6 +136,31 @@ def tell_left_out(fields: Collection[str]) -> None:
         names = sorted(fields)
         option = " ".join(f"--metadata {name}" for name in names)
         typer.echo(f"fields not kept: {', '.join(names)} (keep them with {option})", err=True)
+
+
+def shown_sources(extents: Mapping[str, Extent]) -> dict[str, list[str]]:
+    """Rows of a table of sources: the largest by name, and the others in one row.
+
+    Args:
+        extents: what there is of each source; a crawl has thousands of them.
+
+    Returns:
+        Names of the sources in each row, by its heading, in the order given.
+    """
+    if len(extents) <= MOST_SOURCES:
+        return {name: [name] for name in extents}
+    ranked = sorted(extents, key=lambda name: -extents[name].text_bytes)
+    largest = set(ranked[: MOST_SOURCES - 1])
+    rows = {name: [name] for name in extents if name in largest}
+    rest = [name for name in extents if name not in largest]
+    return rows | {f"({len(rest):,} smaller sources)": rest}
+
+
+def together(extents: Mapping[str, Extent], names: Collection[str]) -> Extent:
+    """All that there is of some sources."""
+    from leadsman.corpus import Extent
+
+    return sum((extents[name] for name in names if name in extents), Extent())
 
 
 def as_it_is(name: str) -> Text:

@@ -74,6 +74,15 @@ def _register_groups() -> None:
 _register_groups()
 
 
+STORES = ("botocore", "aiobotocore", "aiohttp", "gcsfs", "adlfs", "s3fs")
+"""Packages whose errors are about a place outside: credentials, a network, a bucket."""
+
+
+def _from_outside(error: Exception) -> bool:
+    """Whether an error is about files, disks or remote stores rather than this program."""
+    return isinstance(error, OSError) or type(error).__module__.partition(".")[0] in STORES
+
+
 def run() -> None:
     """Entry point: exit code 2 and one sentence for every error the user can mend."""
     try:
@@ -82,6 +91,12 @@ def run() -> None:
         if os.environ.get("LEADSMAN_DEBUG"):
             raise
         typer.secho(f"leadsman: {error}", err=True, fg="red")
+        sys.exit(2)
+    except Exception as error:
+        if os.environ.get("LEADSMAN_DEBUG") or not _from_outside(error):
+            raise
+        said = str(error) or type(error).__name__
+        typer.secho(f"leadsman: {said} (--debug shows where)", err=True, fg="red")
         sys.exit(2)
     except SystemExit as ended:  # typer ends so on Ctrl-C, without a word
         if ended.code == INTERRUPTED:

@@ -63,7 +63,7 @@ tokenizer:
 soundings:
   minutes: 6                   # of small runs, on two cores
   mixtures: [natural, uniform, selected]
-  widths: [48, 72, 96, 128]    # of the models, one a size
+  # widths: [48, 72, 96, 128]  # of the models, one a size; by default they follow from the minutes
 vary:                          # settings tried by further small runs around the first choice
   share: 0.25                  # most compute for them, as a share of the soundings'
   certainty: 0.8               # least chance of being better for a setting to be planned

@@ -34,6 +34,7 @@ def read_runs(
     from leadsman.laws.table import (
         check_cells,
         column,
+        mixture_columns,
         near_misses,
         no_column,
         no_inputs,
@@ -54,7 +55,8 @@ def read_runs(
         column(table, name, empty=y is not None, file=path)
     for name in {"params", "tokens"} & set(table.columns) if y is None and not inputs else ():
         column(table, name, file=path)
-    if not inputs and not {"flops", "params", "tokens", "step"} & set(table.columns):
+    sized = {"flops", "params", "active_params", "total_params", "tokens", "step"}
+    if not inputs and not sized & set(table.columns) and not mixture_columns(table):
         raise InputError(no_inputs(table), file=path)
     if y is not None:
         if y not in table.columns:

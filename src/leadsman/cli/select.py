@@ -23,7 +23,9 @@ from leadsman.cli.inputs import (
     as_it_is,
     open_inputs,
     print_estimate,
+    shown_sources,
     size_of,
+    together,
 )
 from leadsman.cli.sweep import amounts_of, run_sweep
 
@@ -234,7 +236,6 @@ def _print(report: Selection) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from leadsman.corpus import Extent
     from leadsman.humanize import count, megabytes
 
     table = Table(box=None, pad_edge=False)
@@ -242,8 +243,8 @@ def _print(report: Selection) -> None:
     for heading in ("documents", "text", "chosen", "text chosen", "share of choice"):
         table.add_column(heading, justify="right")
     total = sum(extent.text_bytes for extent in report.kept.values())
-    for name, offered in report.offered.items():
-        kept = report.kept.get(name, Extent())
+    for name, sources in shown_sources(report.offered).items():
+        offered, kept = (together(each, sources) for each in (report.offered, report.kept))
         table.add_row(
             as_it_is(name),
             count(offered.documents),

@@ -5,10 +5,10 @@ from leadsman.corpus.corpus import Corpus, Extent, Shard
 from leadsman.corpus.dedup.contamination import DecontaminationReport, decontaminate
 from leadsman.corpus.dedup.documents import DedupReport, deduplicate
 from leadsman.corpus.dedup.removal import RemovalReport
-from leadsman.corpus.offer import Source, Target
 from leadsman.corpus.readers.rejects import Reject, Rejects
 from leadsman.corpus.readers.sources import read_source
 from leadsman.corpus.shards.writer import write_corpus
+from leadsman.corpus.source_and_target import Source, Target
 
 __all__ = [
     "ConvertReport",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ import pyarrow as pa
 
 from leadsman._version import __version__
 from leadsman.corpus.corpus import MANIFEST, Corpus
+from leadsman.corpus.dedup.settings import DedupSettings
+from leadsman.corpus.dedup.sketches import SKETCHES, SketchWriter
 from leadsman.corpus.readers.options import MAX_DOCUMENT_BYTES
 from leadsman.corpus.readers.rejects import Rejects
 from leadsman.corpus.readers.sources import (
@@ -23,7 +26,7 @@ from leadsman.corpus.readers.sources import (
     source_name,
 )
 from leadsman.corpus.shards.open_shard import Compression
-from leadsman.corpus.shards.place import check_conversion, check_place
+from leadsman.corpus.shards.output_directory import check_conversion, check_output
 from leadsman.corpus.shards.writer import SHARD_BYTES, write_corpus
 from leadsman.files import Directory
 
@@ -72,13 +75,16 @@ class ConvertReport:
         }
 
 
-def open_or_convert(path: str | Path, cache: str | Path, **options: Any) -> Corpus:
+def open_or_convert(
+    path: str | Path, cache: str | Path, *, sketch: DedupSettings | None = None, **options: Any
+) -> Corpus:
     """A corpus as it is; anything else converted to one under ``cache``, once.
 
     Args:
         path: what to read, see :func:`~leadsman.corpus.read_source`.
         cache: directory or URL for converted corpora; one converted from unchanged files is
             used again.
+        sketch: see :func:`convert`.
         options: of :func:`convert`; shards are ``lz4`` unless they say otherwise.
 
     Raises:
@@ -91,7 +97,7 @@ def open_or_convert(path: str | Path, cache: str | Path, **options: Any) -> Corp
     place = f"{cache}/{source_name(str(path))}-{key}"
     if Directory(place).exists(MANIFEST):
         return Corpus.open(place)
-    return convert(path, place, **options).corpus
+    return convert(path, place, sketch=sketch, **options).corpus
 
 
 def keep_rejects(corpora: Sequence[Corpus], out: str | Path) -> int:
@@ -123,6 +129,7 @@ def convert(
     text_field: str = "text",
     shard_bytes: int = SHARD_BYTES,
     compression: Compression = "zstd",
+    sketch: DedupSettings | None = None,
 ) -> ConvertReport:
     """Read sources (see :func:`~leadsman.corpus.read_source`) and write them as one corpus.
 
@@ -140,6 +147,7 @@ def convert(
         text_field: where rows keep their text, see :func:`~leadsman.corpus.read_source`.
         shard_bytes: text in a shard.
         compression: of the shards.
+        sketch: settings of a deduplication to come, whose first step is done on the way.
 
     Raises:
         InputError: see :func:`~leadsman.corpus.read_source`; ``out`` holds other files, or the
@@ -150,7 +158,7 @@ def convert(
     for path in inputs:
         check_readable(path, text_suffixes=text_suffixes)
     check_conversion(inputs, directory)
-    check_place(directory, Directory(f"{out}/.work"))
+    check_output(directory, Directory(f"{out}/.work"))
     options: dict[str, Any] = {
         "source": source,
         "max_reject_rate": max_reject_rate,
@@ -170,9 +178,15 @@ def convert(
         for path in inputs:
             yield from read_source(path, rejects=rejects, **options)
 
-    corpus = write_corpus(
-        out, batches(), shard_bytes=shard_bytes, compression=compression, progress=progress
-    )
+    with nullcontext() if sketch is None else SketchWriter(directory, sketch) as watcher:
+        corpus = write_corpus(
+            out,
+            batches(),
+            shard_bytes=shard_bytes,
+            compression=compression,
+            progress=progress,
+            watcher=watcher,
+        )
     first = "" if rejects.first is None else str(rejects.first)
     skipped = dict(sorted(rejects.skipped.items()))
     report = ConvertReport(corpus, rejects.count, first, skipped, sorted(rejects.left_out))
@@ -187,7 +201,8 @@ def _progress(out: str | Path, inputs: Sequence[str | Path], options: dict[str, 
     state = [[str(path), files_state(path)] for path in inputs]
     key = _key([state, options])
     if not progress.exists("job.json") or json.loads(progress.read("job.json")) != key:
-        Directory(str(out)).remove(".work")
+        for stale in (".work", SKETCHES):
+            Directory(str(out)).remove(stale)
         progress.write_json("job.json", key)
     return progress
 

@@ -5,6 +5,7 @@
            rejects/              what was dropped, a reason each (where something was)
            report.json           what was done (where something was)
            scores/               sidecar columns, one file a shard (where something was scored)
+           .sketches/            of near-duplicate search, if made while the shards were written
 
 Sizes are bytes of UTF-8 text unless they say otherwise.
 """

@@ -98,6 +98,10 @@ class Law(Method, ABC):
     inputs: tuple[str, ...]
     output: Literal["loss", "score"] = "loss"
 
+    def reads(self, frame: pl.DataFrame) -> tuple[str, ...]:
+        """Columns of a table that the law reads: its inputs, unless it derives them from others."""
+        return self.inputs
+
     @abstractmethod
     def fit(
         self,

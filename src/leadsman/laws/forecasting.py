@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +32,14 @@ from leadsman.laws.competition import (
     tied,
 )
 from leadsman.laws.forecast import Forecast
+from leadsman.laws.mixtures import (
+    differ_in_mixture_alone,
+    forecast_mixtures,
+    mixture_warnings,
+    mixtures_of_both,
+)
 from leadsman.laws.perplexity import is_perplexity
+from leadsman.laws.points import comparable
 from leadsman.laws.score_results import ScoreTest, recognise, without_sampling
 from leadsman.laws.screening import (
     checkpoint_warnings,
@@ -45,7 +53,8 @@ from leadsman.laws.screening import (
     unit_warnings,
 )
 from leadsman.laws.series import Series, gather_series
-from leadsman.laws.table import column
+from leadsman.laws.sizes import active_sizes
+from leadsman.laws.table import column, mixtures_vary, no_column
 from leadsman.laws.unmodelled import unmodelled_warnings
 
 PROGRESS_INPUTS = ("flops", "step")
@@ -103,15 +112,26 @@ def forecast_runs(
     """
     if points.is_empty():
         raise InputError("no points to forecast")
+    for frame in (runs, points) if group is not None else ():
+        if group not in frame.columns:
+            raise InputError(f"{no_column(str(group), frame)} to group by", column=group)
+    asked = points
+    runs, points, x = active_sizes(runs, points, x)
     inputs = [name for name in x or INPUTS if name in runs.columns]
     runs, shown = complete(runs, y=y, x=x, group=group)
-    asked, points = points, in_unit_of(runs, points)
+    runs, points, unmixed = mixtures_of_both(runs, points, group=group)
+    shown += unmixed
+    if group is None and differ_in_mixture_alone(runs, x):
+        found = _of_mixtures_alone(runs, points, shown, y=y, law=law, draws=draws, seed=seed)
+        return replace(found, points=asked)
+    points = in_unit_of(runs, points)
     perplexity = is_perplexity(runs, y)
     if perplexity:
         runs = runs.with_columns(pl.Series(y, np.log(column(runs, y))))
     runs, points, test, on_scores = _read_scores(runs, points, y, x, score)
     run = run_column(runs, run)
     run = None if run == group else run  # a group of one run is its curve
+    runs = runs if run else comparable(runs, points, x)
     runs, on_runs = _screen(runs, y, x, group, run)
     shown += (*on_scores, *on_runs)
     unlike = _point_warnings(runs, points, inputs, law)
@@ -149,6 +169,25 @@ def forecast_runs(
             warnings[row] = (*shown, *unlike[row], *sentences)
     label = describe_weights(series[0].evidence.names, weights)
     return Forecast(points=asked, draws=everywhere, y=y, law=label, warnings=tuple(warnings))
+
+
+def _of_mixtures_alone(
+    runs: pl.DataFrame, points: pl.DataFrame, said: tuple[str, ...], **options: Any
+) -> Forecast:
+    """Runs of one size and length on other mixtures: nothing is extrapolated."""
+    y = options["y"]
+    runs, warned = screen(runs, y=y, x=[])
+    found = forecast_mixtures(runs, points, **options)
+    sized = [name for name in INPUTS if name in runs.columns and name in points.columns]
+    sized = [name for name in sized if not runs[name].null_count() and name not in PROGRESS_INPUTS]
+    each = [
+        constant_input_warnings(
+            runs, points, [name for name in sized if name not in PROGRESS_INPUTS]
+        ),
+        mixture_warnings(runs, points),
+    ]
+    warnings = tuple((*said, *warned, *itertools.chain(*row)) for row in zip(*each, strict=True))
+    return replace(found, warnings=warnings)
 
 
 def _in_order(series: Sequence[Series]) -> tuple[list[Series], npt.NDArray[np.int64]]:
@@ -311,6 +350,8 @@ def _point_warnings(
             runs, points, [name for name in both if name not in PROGRESS_INPUTS]
         ),
     ]
+    if mixtures_vary(runs):
+        found.append(mixture_warnings(runs, points))
     sized = {"params", "tokens"} <= set(both)
     if sized or "flops" in both:
         found.append(small_point_warnings(compute_of(runs), compute_of(points)))
@@ -322,11 +363,8 @@ def _point_warnings(
 def _unused(series: Sequence[Series], x: Sequence[str] | None) -> tuple[str, ...]:
     """A sentence on inputs the user named and no competing law reads."""
     laws = [law for each in series for law in each.evidence.fitted if law is not None]
-    unused = (
-        set(x or ())
-        - {name for fitted in laws for name in fitted.law.inputs}
-        - set(PROGRESS_INPUTS)
-    )
+    read = {name for each in series for law in laws for name in law.law.reads(each.runs)}
+    unused = set(x or ()) - read - set(PROGRESS_INPUTS)
     if not unused or not laws:
         return ()
     return (f"no law that competes reads {' or '.join(sorted(unused))}: no part in the forecast.",)

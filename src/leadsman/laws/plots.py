@@ -99,6 +99,53 @@ def forecast_figure(forecast: Forecast, runs: pl.DataFrame, *, run: str | None =
     return _finish(figure, title, COMPUTE, _with_unit(forecast.y))
 
 
+def ranking_figure(ranking: pl.DataFrame, *, laws: int = 4) -> Any:
+    """Errors at rolling origins against how far beyond the runs they lie, the best laws' best ways.
+
+    Args:
+        ranking: of :func:`leadsman.laws.competition.ranking.rank`.
+        laws: shown at most.
+    """
+    import plotly.graph_objects as go
+
+    figure = go.Figure()
+    best = ranking.filter(pl.col("origins") > 0).unique("law", keep="first", maintain_order=True)
+    symbols = ("circle", "diamond", "square", "cross")
+    for row, colour, symbol in zip(
+        best.head(laws).iter_rows(named=True), (BLUE, ORANGE, GREEN, GREY), symbols
+    ):
+        figure.add_scatter(
+            x=row["beyond"],
+            y=[100 * each for each in row["log_errors"]],
+            mode="markers",
+            name=row["law"],
+            marker={"color": colour, "symbol": symbol, "size": 6},
+        )
+    figure.add_hline(y=0, line={"color": GREY, "width": 1})
+    title = "Larger runs forecast from smaller ones"
+    return _finish(
+        figure,
+        title,
+        "compute over the largest run fitted on",
+        "result over forecast, %",
+        log_y=False,
+    )
+
+
+def check_plot(file: Path | None) -> None:
+    """Refuse a plot that could not be written, before anything is computed.
+
+    Raises:
+        InputError: the ending is neither .html nor .png, or the directory is not there.
+    """
+    if file is None:
+        return
+    if file.suffix.lower() not in (".html", ".png"):
+        raise InputError("plots are written as .html or .png", file=file)
+    if not file.absolute().parent.is_dir():
+        raise InputError("the directory is not there; make it first", file=file.parent)
+
+
 def write_figures(
     figures: Sequence[Any], file: str | Path, *, title: str = "Leadsman", table: str = ""
 ) -> None:
@@ -117,6 +164,7 @@ def write_figures(
         MissingExtraError: a PNG without the extra that draws it.
     """
     path = Path(file)
+    check_plot(path)
     if path.suffix.lower() == ".html":
         body = "\n".join(
             figure.to_html(full_html=False, include_plotlyjs=k == 0)
@@ -127,10 +175,8 @@ def write_figures(
             f"<title>{title}</title><style>{STYLE}</style></head>"
             f"<body><h1>{title}</h1>{body}{table}</body></html>"
         )
-    elif path.suffix.lower() == ".png":
-        _write_pngs(figures, path)
     else:
-        raise InputError("plots are written as .html or .png", file=path)
+        _write_pngs(figures, path)
 
 
 def _with_unit(name: str) -> str:

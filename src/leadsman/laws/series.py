@@ -17,9 +17,10 @@ from leadsman.laws.competition import (
     RunTable,
     SharedFits,
     competing,
-    compute_of,
     gather,
 )
+from leadsman.laws.points import check_points, compute_at
+from leadsman.laws.table import mixture_columns, mixtures_vary
 
 
 @dataclass(frozen=True)
@@ -58,32 +59,26 @@ def gather_series(
         refused: takes the groups that cannot carry a law, and why, if others can; else the first
             is an error for all.
     """
-    if group is not None:
-        for frame in (runs, points):
-            if group not in frame.columns:
-                raise InputError(f"no column {group!r} to group by", column=group)
     names = [None] * len(runs) if group is None else runs[group].to_list()
     tables = {
         name: RunTable.of(runs if group is None else runs.filter(pl.col(group) == name), x, run=run)
         for name in dict.fromkeys(names)
     }
     candidates = _candidates(tables, x, law, run)
-    _check_points(candidates, points)
+    check_points(candidates, runs, points)
     shared_fits = SharedFits(tables, y=y, seed=seed)
-    point_names = points[group].to_list() if group else [None] * len(points)
-    asked_names = list(dict.fromkeys(point_names))
+    rows_of = _rows_of(points[group].to_list() if group else [None] * len(points))
     found = []
-    for name in asked_names:
+    for done, (name, rows) in enumerate(rows_of.items(), start=1):
         if name not in tables:
             raise InputError(f"no runs with {group} = {name!r}", column=group)
-        places = np.flatnonzero(np.array([each == name for each in point_names])).astype(np.int64)
-        asked = points[places.tolist()]
+        asked = points[rows]
         try:
             evidence = gather(
                 candidates,
                 tables[name],
                 asked,
-                compute_of(asked, x),
+                compute_at(tables[name].frame, asked, x),
                 y=y,
                 seed=seed,
                 shared_fits=shared_fits,
@@ -94,13 +89,22 @@ def gather_series(
             if refused is None:
                 raise DesignError(reason) from error
             refused[name] = reason
-            continue
-        found.append(Series(tables[name].choose("finished").frame, asked, places, evidence))
+        else:
+            ends = tables[name].choose("finished").frame
+            found.append(Series(ends, asked, np.array(rows, dtype=np.int64), evidence))
         if progress is not None:
-            progress(len(found), len(asked_names))
+            progress(done, len(rows_of))
     if not found and refused:
         raise DesignError(next(iter(refused.values())))
     return found
+
+
+def _rows_of(names: Iterable[object]) -> dict[object, list[int]]:
+    """The rows of each name, in the order in which names first come."""
+    rows: dict[object, list[int]] = {}
+    for row, name in enumerate(names):
+        rows.setdefault(name, []).append(row)
+    return rows
 
 
 def _candidates(
@@ -112,6 +116,8 @@ def _candidates(
     """Who competes for these groups."""
     ends = pl.concat([table.choose("finished").frame for table in tables.values()])
     rows = pl.concat([table.frame for table in tables.values()])
+    if not any(mixtures_vary(table.frame) for table in tables.values()):
+        ends, rows = (each.drop(mixture_columns(each)) for each in (ends, rows))
     some = None if len(ends) == len(rows) else rows
     try:
         return competing(ends, x=x, law=law, groups=len(tables) > 1, checkpoints=some)
@@ -122,21 +128,3 @@ def _candidates(
             f"rows of one {run} are read as checkpoints of one run, and at their ends {error}; "
             f"to carry each run's own curve on, say --group {run}"
         ) from error
-
-
-def _check_points(candidates: Iterable[Candidate], points: pl.DataFrame) -> None:
-    """Refuse points without a column that a competing law reads.
-
-    Raises:
-        InputError: names the columns.
-    """
-    needed = dict.fromkeys(name for each in candidates for name in each.law.inputs)
-    there = set(points.columns) | (
-        {"flops"} if {"params", "tokens"} <= set(points.columns) else set()
-    )
-    missing = [name for name in needed if name not in there]
-    if missing:
-        raise InputError(
-            f"the points have no column {' and no column '.join(map(repr, missing))}, which "
-            f"differs between the runs; they have {', '.join(points.columns[:12])}"
-        )

@@ -39,6 +39,12 @@ NUMERIC = (
 )
 """Columns known by name that hold numbers."""
 
+MIXTURE = "mix."
+"""What names of the columns begin with that hold a source's share of the mixture."""
+
+SAME_SHARE = 0.005
+"""Difference of shares below which they are one mixture."""
+
 COUNTS = (*NUMERIC[:6], "batch_tokens")
 """Columns whose cells may be written as ``6.9B``, ``410M`` or ``1,000,000``."""
 
@@ -152,8 +158,14 @@ def column(
         file: named in errors.
 
     Raises:
-        InputError: the column is missing, or a cell is empty, not a number, or not positive.
+        InputError: the column is missing, or a cell is empty, not a number, or not positive; or
+            this is no polars table.
     """
+    if not isinstance(frame, pl.DataFrame):
+        raise InputError(
+            f"a table must be a polars DataFrame, not {type(frame).__module__}."
+            f"{type(frame).__name__}; polars.DataFrame(table) makes one"
+        )
     if name not in frame.columns:
         if name == "flops" and {"params", "tokens"} <= set(frame.columns):
             params, tokens = (column(frame, each, file=file) for each in ("params", "tokens"))
@@ -273,7 +285,14 @@ def near_misses(frame: pl.DataFrame) -> tuple[str, ...]:
 
 def mixture_columns(frame: pl.DataFrame) -> list[str]:
     """Names of the ``mix.SOURCE`` columns, sorted."""
-    return sorted(name for name in frame.columns if name.startswith("mix."))
+    return sorted(name for name in frame.columns if name.startswith(MIXTURE))
+
+
+def mixtures_vary(frame: pl.DataFrame) -> bool:
+    """Whether some source's share differs between rows, none being empty."""
+    shares = [frame[name] for name in mixture_columns(frame)]
+    known = all(each.dtype.is_numeric() and not each.null_count() for each in shares)
+    return known and any(float(np.ptp(each.to_numpy())) > SAME_SHARE for each in shares)
 
 
 def _nearest(name: str, known: Sequence[str]) -> str:

@@ -14,7 +14,7 @@ from leadsman.plan.settings.axes import SELECTED
 from leadsman.plan.soundings import BEYOND_LADDER, SEQ_LEN
 from leadsman.runs import Mixture, Recipe
 from leadsman.train.build import chosen_optimizer, run_methods
-from leadsman.train.defaults import default_recipe, shape_of_width
+from leadsman.train.defaults import LADDER_WIDTHS, default_recipe, shape_of_width
 from leadsman.train.ladder.design import LEAST_TOKENS
 
 MANY_TOKENS = 400
@@ -67,7 +67,9 @@ def check_settings(project: Project) -> None:
     """
     vary = project.vary
     shape = shape_of_width(
-        min(project.soundings.widths), vocab_size=project.tokenizer.vocab_size, seq_len=SEQ_LEN
+        (project.soundings.widths or LADDER_WIDTHS)[0],
+        vocab_size=project.tokenizer.vocab_size,
+        seq_len=SEQ_LEN,
     )
     plain = Mixture("natural", {"natural": 1.0})
     reference = default_recipe(shape, plain, "", LEAST_TOKENS, seed=project.seed)

@@ -21,7 +21,6 @@ from leadsman.plan.sources import EPOCHS
 from leadsman.plan.starts import StartSpec
 from leadsman.registry import method
 from leadsman.strict_yaml import Strict, load_yaml
-from leadsman.train.defaults import LADDER_WIDTHS
 
 _UNITS = {"": 1, "B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
@@ -95,15 +94,15 @@ class SoundingSpec(Strict):
         6.0, gt=0, description="on a two-core machine; decides the size of the ladder"
     )
     mixtures: tuple[MixtureName, ...] = get_args(MixtureName)
-    widths: tuple[Annotated[int, Field(ge=16, multiple_of=8)], ...] = Field(
-        LADDER_WIDTHS, min_length=3, description="of the models on the ladder, one a size"
+    widths: tuple[Annotated[int, Field(ge=16, multiple_of=8)], ...] | None = Field(
+        None, min_length=3, description="of the models, one a size; by default from the minutes"
     )
 
     @field_validator("mixtures", "widths")
     @classmethod
-    def _each_once(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
-        for each in value:
-            if value.count(each) > 1:
+    def _each_once(cls, value: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
+        for each in value or ():
+            if value is not None and value.count(each) > 1:
                 raise ValueError(f"{each} is named twice")
         return value
 

@@ -4,14 +4,19 @@ The soundings of a project are a ladder (:func:`leadsman.train.ladder.design.lad
 every mixture and size one trunk whose branches end at 1/8, 1/4, 1/2 and all of its compute. That
 compute is the same for every size, so smaller models see more tokens and the two are told apart. It
 follows from the minutes allowed through a committed table of speeds, never from a measurement on
-the spot (docs/decisions/0002).
+the spot (docs/decisions/0002). So do the sizes: the longest run of the smallest reads twice the 20
+tokens a parameter that a plan is likely to end near, that of the largest ``LEAST_RATIO``. A larger
+model trained on less tells of its first steps, not of what its size is worth.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
+
+import numpy as np
 
 from leadsman.errors import BudgetError, InputError
 from leadsman.plan.inference import ServingSpec, forward_flops
@@ -20,7 +25,7 @@ from leadsman.plan.project import Project, SoundingSpec
 from leadsman.plan.starts import Start, open_starts
 from leadsman.runs import Mixture, ModelShape, Recipe
 from leadsman.train.cost import estimate_ladder_seconds
-from leadsman.train.defaults import BATCH_TOKENS, default_recipe, shape_of_width
+from leadsman.train.defaults import BATCH_TOKENS, LADDER_WIDTHS, default_recipe, shape_of_width
 from leadsman.train.ladder import plan_trunks
 from leadsman.train.ladder.design import LEAST_TOKENS, ladder_recipes
 
@@ -32,6 +37,9 @@ BRANCHES = (4, 3, 2)
 """Token counts a size: as many as the time allows."""
 FINAL_RATIO = 8.25
 """Compute of a demo's final run over that of its largest sounding; 8 are left after rounding."""
+MOST_RATIO, LEAST_RATIO, SIZES = 40.0, 3.0, 4
+"""Tokens a parameter of the longest run, of the smallest and of the largest of the sizes."""
+LEAST_WIDTH = 24
 BEYOND_LADDER = 1.25
 """Widest model that is weighed, over the widest of the ladder."""
 
@@ -58,6 +66,23 @@ def sounding_recipes(
     Raises:
         BudgetError: the minutes are too few for the smallest ladder.
     """
+    widths = sounding_widths(spec, vocab_size)
+    return _ladder(
+        widths, spec, mixtures, vocab_size=vocab_size, data=data, seed=seed, beside=beside
+    )
+
+
+def _ladder(
+    widths: Sequence[int],
+    spec: SoundingSpec,
+    mixtures: Sequence[Mixture],
+    *,
+    vocab_size: int,
+    data: str,
+    seed: int,
+    beside: Sequence[Recipe] = (),
+) -> list[Recipe]:
+    """A ladder of given widths, with as many token counts a size as the minutes allow."""
     for branches in BRANCHES:
         try:
             return ladder_recipes(
@@ -70,12 +95,56 @@ def sounding_recipes(
                 workers=REFERENCE_WORKERS,
                 held_out_tokens=HELD_OUT_TOKENS,
                 branches=branches,
-                widths=spec.widths,
+                widths=widths,
                 beside=beside,
             )
         except BudgetError as error:
             refusal = error
     raise BudgetError(f"soundings.minutes: {refusal}")
+
+
+def sounding_widths(spec: SoundingSpec, vocab_size: int) -> tuple[int, ...]:
+    """Widths of the ladder: as the project names them, else by the compute the minutes allow.
+
+    Raises:
+        BudgetError: the minutes are too few for any ladder.
+    """
+    return spec.widths or _widths_for(spec.minutes, len(spec.mixtures), vocab_size)
+
+
+@lru_cache(maxsize=16)
+def _widths_for(minutes: float, mixtures: int, vocab_size: int) -> tuple[int, ...]:
+    names = [str(number) for number in range(mixtures)]
+    recipes = _ladder(
+        LADDER_WIDTHS,
+        SoundingSpec(minutes=minutes),
+        [Mixture(name, {name: 1.0}) for name in names],
+        vocab_size=vocab_size,
+        data="",
+        seed=0,
+    )
+    return straddling_widths(max(recipe.flops for recipe in recipes), vocab_size)
+
+
+def straddling_widths(flops: float, vocab_size: int) -> tuple[int, ...]:
+    """Widths at which runs of one compute read from ``MOST_RATIO`` to ``LEAST_RATIO`` tokens a
+    parameter, evenly apart in the log.
+
+    >>> straddling_widths(2.6e12, 2048)
+    (40, 56, 72, 88)
+    """
+
+    def ratio(width: int) -> float:
+        shape = shape_of_width(width, vocab_size=vocab_size, seq_len=SEQ_LEN)
+        return flops / shape.train_flops_per_token / shape.non_embedding_params
+
+    widths: list[int] = []
+    for wanted in np.geomspace(MOST_RATIO, LEAST_RATIO, SIZES):
+        width = widths[-1] + 8 if widths else LEAST_WIDTH
+        while ratio(width) * ratio(width + 8) > wanted**2:  # the next is nearer in the log
+            width += 8
+        widths.append(width)
+    return tuple(widths)
 
 
 def looked_at(project: Project) -> tuple[Project, list[Start]]:
@@ -157,7 +226,7 @@ def final_options(
     Raises:
         BudgetError: nothing is left; says what ruled options out.
     """
-    ladder = project.soundings.widths
+    ladder = sounding_widths(project.soundings, vocab_size)
     flops = project.budget.total_flops if budget_flops is None else budget_flops
     options = []
     ruled_out: dict[str, str] = {}

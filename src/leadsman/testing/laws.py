@@ -30,6 +30,7 @@ def check_law(law: Law, runs: pl.DataFrame, points: pl.DataFrame, *, y: str = "l
     assert runs.equals(kept), "fit must not change the runs"
     # A law that learns what to read (its sources, say) fits with a copy of itself.
     assert type(fitted.law) is type(law)
+    assert fitted.law.get_params() == law.get_params()
     assert fitted.y == y
     curve = fitted.curve(points)
     assert curve.shape == (len(points),)

@@ -33,8 +33,9 @@ class OptimizerMethod(TrainingMethod):
     """Builds a torch optimizer for a model.
 
     The loop sets each group's ``lr`` to the schedule's times the group's ``lr_scale``; groups come
-    from :func:`leadsman.train.parametrization.param_groups`, so muP holds for every optimizer
-    whose update does not grow with the gradient's size.
+    from :func:`leadsman.train.parametrization.param_groups`, so muP's rates hold for every
+    optimizer whose update, as Adam's, does not depend on the gradient's size and has a spectral
+    norm in proportion to the width (Muon's grows as its square root).
 
     Attributes:
         state_numbers: numbers kept for each trained parameter of a block matrix, 4 bytes each.

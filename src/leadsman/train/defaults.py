@@ -1,6 +1,6 @@
 """Derived defaults: one dial, the width, gives the shape; the shape gives the recipe.
 
-    layers        round(width / 32), two at least
+    layers        round(width / 32), three at least: up to width 104 all sizes are of one depth
     heads         round(width / 64), lowered until they divide the width evenly
     ffn_width     8/3 width, to the nearest 16
     batch_tokens  4 sequences of 256: at a few hundred steps a run, more steps beat larger batches
@@ -19,6 +19,7 @@ from leadsman.runs import Mixture, ModelShape, Precision, Recipe, Schedule
 from leadsman.train.schedule import explain_schedule
 
 LADDER_WIDTHS = (48, 72, 96, 128)
+LEAST_LAYERS = 3
 BATCH_TOKENS = 1024
 LR = 0.006
 WARMUP_TOKENS = 16_384
@@ -40,7 +41,7 @@ def shape_of_width(
     while width % heads or width // heads % 2:
         heads -= 1
     return ModelShape(
-        layers=max(2, round(width / 32)),
+        layers=max(LEAST_LAYERS, round(width / 32)),
         width=width,
         heads=heads,
         kv_heads=heads,
@@ -52,10 +53,10 @@ def shape_of_width(
 
 
 def ladder_shapes(vocab_size: int, seq_len: int) -> list[ModelShape]:
-    """Four shapes of about 50k to 800k non-embedding parameters, small to large.
+    """Four shapes of about 80k to 800k non-embedding parameters, small to large.
 
     >>> [shape.non_embedding_params for shape in ladder_shapes(2048, 256)]
-    [55536, 124776, 332448, 779392]
+    [83280, 187128, 332448, 779392]
     """
     return [
         shape_of_width(width, vocab_size=vocab_size, seq_len=seq_len) for width in LADDER_WIDTHS
@@ -134,7 +135,7 @@ def explain(recipe: Recipe) -> list[str]:
     """The defaults of a recipe, one line each with its formula."""
     shape = recipe.shape
     return [
-        f"layers {shape.layers} = round(width {shape.width} / 32), "
+        f"layers {shape.layers} = round(width {shape.width} / 32), {LEAST_LAYERS} at least, "
         f"heads {shape.heads} = round(width / 64)",
         f"ffn_width {shape.ffn_width} = 8/3 width, to the nearest 16",
         f"batch_tokens {recipe.batch_tokens} = {recipe.batch_tokens // shape.seq_len} sequences",

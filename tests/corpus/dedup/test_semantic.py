@@ -4,7 +4,7 @@ import pyarrow as pa
 import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from leadsman.corpus import Corpus, write_corpus
+from leadsman.corpus import write_corpus
 from leadsman.corpus.dedup import semantic
 from leadsman.corpus.dedup.explain import explain_removal
 from leadsman.corpus.dedup.semantic import deduplicate_semantic
@@ -191,4 +191,3 @@ def test_what_cannot_be_is_named(tmp_path, corpus):
         )
     with pytest.raises(MissingExtraError, match="embed"):
         embedding_named("some/model")
-    assert isinstance(Corpus.open(corpus.location), Corpus)

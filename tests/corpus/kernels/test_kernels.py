@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from leadsman.corpus.kernels import minhash, unicode
@@ -74,9 +74,17 @@ def test_shingle_sets_are_those_of_the_reference(raw, n):
         assert sorted(values[start:end].tolist()) == sorted(reference.shingles(text, n))
 
 
-@given(documents)
-def test_equal_hashes_mean_equal_normalised_text(raw):
-    hashes = [tuple(row) for row in normalised_hashes(column(raw)).tolist()]
+def identities(texts):
+    a, b = minhash.permutations(4, seed=0)
+    return minhash.sketch(texts, n=5, a=a, b=b)[1]
+
+
+@pytest.mark.parametrize("hashes_of", [normalised_hashes, identities])
+@given(raw=documents)
+@example(raw=[b"a b", b"ab", b" A  b\n", b"a.b", b"a .b", b"a. b", b"", b" ", b"\xcc\x81a"])
+@example(raw=[b"x " * 3000, b"x " * 2999 + b"y", b"X\n" * 3000, b"x " * 1023 + b"xx " * 1977])
+def test_equal_hashes_mean_equal_normalised_text(hashes_of, raw):
+    hashes = [tuple(row) for row in hashes_of(column(raw)).tolist()]
     plain = [reference.normalised(text) for text in raw]
     for i in range(len(raw)):
         for j in range(i):

@@ -234,3 +234,11 @@ def test_hostile_ids_stay_inside_the_output(tmp_path):
         "deep/out/shard-00000.parquet",
         "in.jsonl",
     ]
+
+
+def test_a_bad_first_line_is_set_aside_like_any_other(tmp_path):
+    path = tmp_path / "in.jsonl"
+    path.write_bytes(b"not json\n[1]\n" + lines(ROWS))
+    rejects = Rejects()
+    assert read(path, rejects=rejects, max_reject_rate=0.5) == ROWS
+    assert (rejects.count, rejects.first.line) == (2, 1)

@@ -15,10 +15,11 @@ import pyarrow as pa
 
 from leadsman.corpus.corpus import Corpus
 from leadsman.corpus.dedup.key_ranges import by_key_range
+from leadsman.corpus.dedup.sketches import Sketches
 from leadsman.corpus.kernels import minhash
-from leadsman.corpus.kernels.text import normalised_hashes, texts
+from leadsman.corpus.kernels.text import texts
 from leadsman.corpus.shards.job import Job
-from leadsman.corpus.shards.memory import forget, read_rows
+from leadsman.corpus.shards.memory import forget, read_into
 from leadsman.corpus.shards.subset import split
 from leadsman.engine import Engine, ThreadEngine
 
@@ -28,17 +29,16 @@ _CHUNK = 1 << 18
 """Shingle hashes (8 bytes each) that a thread verifies at a time."""
 
 
-def cluster_roots(job: Job, bands: int, documents: int, parts: int) -> Ints:
+def cluster_roots(sketches: Sketches, bands: int, documents: int) -> Ints:
     """Smallest document of the cluster of each document, shape (documents,).
 
     Args:
-        job: holds ``sketch/*.bands.npy`` and ``*.rows.npy``.
+        sketches: of the documents.
         bands: of the signature.
         documents: number of them.
-        parts: shards.
     """
     parent = np.arange(documents, dtype=np.int64)
-    keys, rows = (job.stored("sketch", name, parts) for name in ("bands", "rows"))
+    keys, rows = sketches.stored("bands"), sketches.stored("rows")
     for band in range(bands):
         stored = [(one[band], other[band]) for one, other in zip(keys, rows)]
         for numbers, values in by_key_range(stored):
@@ -57,21 +57,21 @@ def cluster_roots(job: Job, bands: int, documents: int, parts: int) -> Ints:
 def near_copies(
     corpus: Corpus,
     roots: Ints,
-    clustered: Mask,
-    unique: Mask,
+    wanted: Mask,
     job: Job,
+    sketches: Sketches,
     *,
     threshold: float,
     max_checks: int,
 ) -> tuple[Ints, npt.NDArray[np.float32]]:
-    """Find near copies among the unique documents of each cluster.
+    """Find near copies among some documents of each cluster.
 
     Args:
         corpus: the documents.
         roots: see :func:`cluster_roots`.
-        clustered: those whose cluster has others; their sets were spilled (:func:`spill`).
-        unique: those without an earlier exact copy, shape (documents,).
-        job: holds ``sketch/*.signatures.npy`` and what was spilled.
+        wanted: whose sets were spilled (:func:`spill`), shape (documents,).
+        job: holds what was spilled.
+        sketches: have the signatures.
         threshold, max_checks: see :class:`~leadsman.corpus.dedup.documents.DedupSettings`.
 
     Returns:
@@ -80,11 +80,10 @@ def near_copies(
     """
     kept_of = np.full(len(roots), -1, np.int64)
     jaccard = np.zeros(len(roots), np.float32)
-    sizes = np.bincount(roots[unique], minlength=len(roots))
-    members = np.flatnonzero(unique & (sizes[roots] > 1))
+    members = np.flatnonzero(wanted)
     if not len(members):
         return kept_of, jaccard
-    sets = _Sets(corpus, job, np.flatnonzero(clustered))
+    sets = _Sets(corpus, job, sketches, members)
     ordered = members[np.argsort(roots[members], kind="stable")]
     limits = np.flatnonzero(np.diff(roots[ordered], prepend=-1, append=-1))
     verify = partial(
@@ -132,50 +131,44 @@ def _verify(
     jaccard[members[gone]] = similarity[gone]
 
 
-def spill(corpus: Corpus, clustered: Mask, same: Mask, job: Job, *, n: int, engine: Engine) -> None:
-    """Keep the shingle sets of clustered documents, and hashes of the text of some.
+def spill(corpus: Corpus, wanted: Mask, job: Job, *, n: int, engine: Engine) -> None:
+    """Keep the shingle sets of some documents.
 
     Args:
         corpus: the documents.
-        clustered: whose sets are kept, shape (documents,).
-        same: of these, whose normalised text is hashed.
-        job: gets ``sets/*.values.npy``, ``*.ends.npy`` and ``*.exact.npy``.
+        wanted: whose sets are kept, shape (documents,).
+        job: gets ``sets/*.values.npy`` and ``*.ends.npy``.
         n: tokens in a shingle.
         engine: where it is done.
     """
-    masks = zip(split(corpus, clustered), split(corpus, same), strict=True)
     todo = [
-        (part, wanted.astype(np.bool_), hashed.astype(np.bool_))
-        for part, (wanted, hashed) in enumerate(masks)
-        if wanted.any() and not job.has(f"sets/{part:05d}.ends.npy")
+        (part, mask.astype(np.bool_))
+        for part, mask in enumerate(split(corpus, wanted))
+        if mask.any() and not job.has(f"sets/{part:05d}.ends.npy")
     ]
     for _ in engine.map(partial(_spill, corpus=corpus, job=job, n=n), todo):
         pass
 
 
-def _spill(part: tuple[int, Mask, Mask], *, corpus: Corpus, job: Job, n: int) -> None:
-    index, wanted, hashed = part
-    values, ends, exact, start, filled = [], [], [np.empty((0, 2), np.uint64)], 0, 0
+def _spill(part: tuple[int, Mask], *, corpus: Corpus, job: Job, n: int) -> None:
+    index, wanted = part
+    values, ends, start, filled = [], [], 0, 0
     for batch in corpus.shard_batches(corpus.shards[index], ["text"]):
-        here = slice(start, start + batch.num_rows)
+        here = wanted[start : start + batch.num_rows]
         start += batch.num_rows
-        if wanted[here].any():
-            column = texts(batch.filter(pa.array(wanted[here])))
-            some, some_ends = minhash.shingle_sets(column, n=n)
+        if here.any():
+            some, some_ends = minhash.shingle_sets(texts(batch.filter(pa.array(here))), n=n)
             values.append(some.copy())
             ends.append(some_ends + filled)
             filled += len(some)
-        if hashed[here].any():
-            exact.append(normalised_hashes(texts(batch.filter(pa.array(hashed[here])))))
     job.save(f"sets/{index:05d}.values.npy", *values)
-    job.save(f"sets/{index:05d}.exact.npy", *exact)
     job.save(f"sets/{index:05d}.ends.npy", *ends)
 
 
 class _Sets:
     """Shingle sets and signatures of clustered documents, read from where they were kept."""
 
-    def __init__(self, corpus: Corpus, job: Job, members: Ints) -> None:
+    def __init__(self, corpus: Corpus, job: Job, sketches: Sketches, members: Ints) -> None:
         firsts = np.cumsum([0, *(shard.documents for shard in corpus.shards)])
         self._firsts = firsts
         self._members = members
@@ -190,7 +183,7 @@ class _Sets:
             self._ends[here] = ends
             self._begins[here] = np.concatenate([[0], ends[:-1]])
             self._values[part] = job.load(f"sets/{part:05d}.values.npy")
-            self._signatures[part] = job.load(f"sketch/{part:05d}.signatures.npy")
+            self._signatures[part] = sketches.load(part, "signatures")
 
     def sizes(self, documents: Ints) -> Ints:
         """Hashes in the set of each document."""
@@ -199,15 +192,15 @@ class _Sets:
 
     def of(self, documents: Ints) -> tuple[npt.NDArray[np.uint64], Ints]:
         """Sets of documents, one after the other, and where each ends (0 first)."""
-        pieces = [
-            read_rows(self._values[part], begin, end)
-            for part, begin, end in self._places(documents)
-        ]
-        return np.concatenate(pieces), np.cumsum([0, *(len(piece) for piece in pieces)])
-
-    def _places(self, documents: Ints) -> Iterator[tuple[int, int, int]]:
         at = np.searchsorted(self._members, documents)
-        return zip(self._shard_of[at].tolist(), self._begins[at].tolist(), self._ends[at].tolist())
+        ends = np.cumsum([0, *(self._ends[at] - self._begins[at])])
+        values = np.empty(ends[-1], np.uint64)
+        for part in np.unique(self._shard_of[at]).tolist():
+            here = np.flatnonzero(self._shard_of[at] == part)
+            places = zip(*(each[here].tolist() for each in (ends, ends[1:], self._begins[at])))
+            pieces = [(values[first:last], begin) for first, last, begin in places]
+            read_into(self._values[part], pieces)
+        return values, ends
 
     def signatures(self, documents: Ints) -> npt.NDArray[np.uint32]:
         """Their signatures, shape (m, k)."""

@@ -1,10 +1,10 @@
 """Removes copies: documents with the same normalised text, and near copies found by MinHash.
 
-1. Sketch every shard: the MinHash signature of each document.
-2. Documents that share a band of the signature are united into clusters. Only these are read
-   again: for their shingles, and, where whole signatures are equal, for 128 bits of hash of the
-   normalised text (equal texts have equal signatures).
-3. Exact copies: equal hashes; the first document stays.
+1. Sketch every shard: of each document 128 bits of hash of the normalised text, and the MinHash
+   signature.
+2. Exact copies: equal hashes; the first document stays.
+3. Of the others, those that share a band of the signature are united into clusters. Only these are
+   read again, for their shingles.
 4. Near copies: in each cluster, in order, a document goes only if its true Jaccard similarity to a
    document that stays is at least ``threshold``. So precision at that similarity is 1 by
    construction; clusters taken whole, as other tools do, would also remove the rest.
@@ -19,28 +19,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from leadsman.corpus.corpus import Corpus
 from leadsman.corpus.dedup.clusters import cluster_roots, near_copies, spill
-from leadsman.corpus.dedup.key_ranges import Hashes, Rows, by_key_range, sorted_keys
+from leadsman.corpus.dedup.key_ranges import Hashes, Rows, by_key_range
 from leadsman.corpus.dedup.removal import Removal, RemovalReport
-from leadsman.corpus.kernels import minhash
-from leadsman.corpus.kernels.text import normalised_hashes, texts
+from leadsman.corpus.dedup.settings import DedupSettings, Method
+from leadsman.corpus.dedup.sketches import Sketches, sketch_shard
 from leadsman.corpus.kernels.unicode import tables
 from leadsman.corpus.shards.job import Job
-from leadsman.corpus.shards.subset import publish, split, write_subset
+from leadsman.corpus.shards.subset import publish, write_subset
 from leadsman.corpus.shards.writer import SHARD_BYTES
 from leadsman.engine import Engine, ThreadEngine
-from leadsman.errors import InputError
 
-Method = Literal["minhash", "exact"]
 MEMORY_PER_DOCUMENT = 64
 """Bytes held for each document: size, cluster, decision, similarity and reason."""
 EXACT, NEAR = "exact copy", "near copy"
@@ -62,42 +60,6 @@ class DedupReport(RemovalReport):
     precision: float
     lowest_jaccard: float
     proposed: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class DedupSettings:
-    """What the result of a deduplication depends on, beside the documents.
-
-    Attributes:
-        method: ``exact`` copies only, or near copies too (``minhash``).
-        threshold: least true Jaccard similarity of a near copy, in (0, 1].
-        n: tokens in a shingle.
-        bands, rows: of the signature; a pair of similarity J is compared with probability
-            1 - (1 - J^rows)^bands.
-        max_checks: most documents of its cluster one is compared with, nearest first.
-        seed: of the signature's permutations.
-    """
-
-    method: Method = "minhash"
-    threshold: float = 0.7
-    n: int = 5
-    bands: int = 20
-    rows: int = 6
-    max_checks: int = 64
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.method not in ("minhash", "exact"):
-            raise InputError(
-                f"must be minhash or exact, not {self.method!r} (paragraph, line and semantic: "
-                f"leadsman.corpus.dedup.paragraphs and .semantic)",
-                column="method",
-            )
-        if not 0 < self.threshold <= 1:
-            raise InputError(f"must be in (0, 1], not {self.threshold}", column="threshold")
-        for name in ("n", "bands", "rows", "max_checks"):
-            if getattr(self, name) < 1:
-                raise InputError(f"must be at least 1, not {getattr(self, name)}", column=name)
 
 
 def deduplicate(
@@ -141,13 +103,13 @@ def deduplicate(
     job = Job(out, "dedup", described, [joined])
     if job.finished:
         return DedupReport.from_dict(json.loads(job.directory.read("report.json")))
-    sketch = partial(_sketch, corpus=joined, job=job, settings=settings)
-    todo = [i for i in range(len(joined.shards)) if not job.has(f"sketch/{i:05d}.bytes.npy")]
-    tables()  # threads would each make them
-    for _ in engine.map(sketch, todo):
+    sketches = Sketches(joined, job, settings)
+    sketch = partial(sketch_shard, corpus=joined, job=job, settings=settings)
+    tables("word")  # threads would each make them
+    for _ in engine.map(sketch, sketches.missing()):
         pass
-    found = _find(joined, job, settings, engine)
-    text_bytes = job.gather("sketch", "bytes", len(joined.shards))
+    found = _find(joined, job, settings, sketches, engine)
+    text_bytes = np.concatenate(sketches.stored("bytes"))
     removal = Removal(
         corpus=joined,
         removed=found.kept_of >= 0,
@@ -158,10 +120,12 @@ def deduplicate(
         details={"jaccard": found.jaccard},
     )
     warnings = removal.check(max_source_loss, stop_source_loss)
-    removal.write_rejects(job)
-    corpus = write_subset(
-        joined, ~removal.removed, text_bytes, job, engine=engine, shard_bytes=shard_bytes
-    )
+    with ThreadPoolExecutor(1) as pool:
+        records = pool.submit(removal.write_rejects, job)
+        corpus = write_subset(
+            joined, ~removal.removed, text_bytes, job, engine=engine, shard_bytes=shard_bytes
+        )
+        records.result()
     gone = found.jaccard[removal.removed]
     report = DedupReport(
         **removal.summary(corpus, warnings, examples_by=found.jaccard),
@@ -192,23 +156,21 @@ class _Copies:
     proposed: int
 
 
-def _find(corpus: Corpus, job: Job, settings: DedupSettings, engine: Engine) -> _Copies:
+def _find(
+    corpus: Corpus, job: Job, settings: DedupSettings, sketches: Sketches, engine: Engine
+) -> _Copies:
     """Exact copies, then near copies among what is left."""
-    parts = len(corpus.shards)
+    kept_of = _exact_copies(list(zip(sketches.stored("exact"), sketches.stored("order"))))
+    exact = kept_of >= 0
     if settings.method == "exact":
-        keys, rows = (job.stored("sketch", name, parts) for name in ("exact", "order"))
-        kept_of = _exact_copies(list(zip(keys, rows)))
-        exact = kept_of >= 0
         return _Copies(kept_of, exact, exact.astype(np.float32), int(exact.sum()))
-    roots = cluster_roots(job, settings.bands, corpus.documents, parts)
+    roots = cluster_roots(sketches, settings.bands, corpus.documents)
     clustered = np.bincount(roots, minlength=len(roots))[roots] > 1
     proposed = int(clustered.sum()) - len(np.unique(roots[clustered]))
-    same = _same_signature(job, parts)
-    spill(corpus, clustered, same, job, n=settings.n, engine=engine)
-    kept_of = _exact_among(corpus, same, job)
-    exact = kept_of >= 0
+    doubtful = ~exact & (np.bincount(roots[~exact], minlength=len(roots))[roots] > 1)
+    spill(corpus, doubtful, job, n=settings.n, engine=engine)
     near, near_jaccard = near_copies(
-        corpus, roots, clustered, ~exact, job, threshold=settings.threshold,
+        corpus, roots, doubtful, job, sketches, threshold=settings.threshold,
         max_checks=settings.max_checks,
     )  # fmt: skip
     kept_of = np.where(exact, kept_of, near)
@@ -219,74 +181,6 @@ def _find(corpus: Corpus, job: Job, settings: DedupSettings, engine: Engine) -> 
     jaccard[orphans] = jaccard[kept_of[orphans]]
     kept_of[orphans] = kept_of[kept_of[orphans]]
     return _Copies(kept_of, exact, jaccard, proposed)
-
-
-def _sketch(index: int, *, corpus: Corpus, job: Job, settings: DedupSettings) -> None:
-    """Keep of one shard: sizes, and exact hashes or signatures and their band hashes."""
-    shard = corpus.shards[index]
-    a, b = minhash.permutations(settings.bands * settings.rows, seed=settings.seed)
-    near = settings.method == "minhash"
-    sizes = np.empty(shard.documents, np.int64)
-    exact = np.empty((0 if near else shard.documents, 2), np.uint64)
-    signed = np.empty((shard.documents if near else 0, len(a)), np.uint32)
-    start = 0
-    for batch in corpus.shard_batches(shard, ["text"]):
-        column, here = texts(batch), slice(start, start + batch.num_rows)
-        sizes[here] = column.lengths
-        if near:
-            minhash.sign(column, n=settings.n, a=a, b=b, out=signed[here])
-        else:
-            exact[here] = normalised_hashes(column)
-        start += batch.num_rows
-    if near:
-        _save_bands(signed, settings, job, f"sketch/{index:05d}")
-    else:
-        keys, order = sorted_keys(exact)
-        job.save(f"sketch/{index:05d}.exact.npy", keys)
-        job.save(f"sketch/{index:05d}.order.npy", order)
-    job.save(f"sketch/{index:05d}.bytes.npy", sizes)
-
-
-def _save_bands(
-    signed: npt.NDArray[np.uint32], settings: DedupSettings, job: Job, name: str
-) -> None:
-    """Keep signatures, the hashes of their bands in order, and last those of the whole."""
-    keys = np.empty((settings.bands + 1, len(signed)), np.uint64)
-    rows = np.empty((settings.bands + 1, len(signed)), np.uint32)
-    for band in range(settings.bands):
-        minhash.band_hashes(signed, band, settings.rows, keys[band])
-    minhash.band_hashes(signed, 0, signed.shape[1], keys[-1])
-    for band in range(settings.bands + 1):
-        keys[band], rows[band] = sorted_keys(keys[band])
-    job.save(f"{name}.signatures.npy", signed)
-    job.save(f"{name}.bands.npy", keys)
-    job.save(f"{name}.rows.npy", rows)
-
-
-def _same_signature(job: Job, parts: int) -> npt.NDArray[np.bool_]:
-    """Whether another document has the same signature, shape (documents,)."""
-    keys, rows = (job.stored("sketch", name, parts) for name in ("bands", "rows"))
-    stored = [(one[-1], other[-1]) for one, other in zip(keys, rows)]
-    same = np.zeros(sum(len(order) for _, order in stored), np.bool_)
-    for numbers, hashes in by_key_range(stored):
-        order = np.argsort(hashes)
-        equal = hashes[order[1:]] == hashes[order[:-1]]
-        same[numbers[order[1:][equal]]] = True
-        same[numbers[order[:-1][equal]]] = True
-    return same
-
-
-def _exact_among(corpus: Corpus, same: npt.NDArray[np.bool_], job: Job) -> npt.NDArray[np.int64]:
-    """As :func:`_exact_copies`, of documents of which only those in ``same`` were hashed."""
-    stored, members = [], np.flatnonzero(same)
-    for part, mask in enumerate(split(corpus, same)):
-        if mask.any():
-            stored.append(sorted_keys(job.load(f"sets/{part:05d}.exact.npy")))
-    kept_of = np.full(len(same), -1, np.int64)
-    if stored:
-        among = _exact_copies(stored)
-        kept_of[members[among >= 0]] = members[among[among >= 0]]
-    return kept_of
 
 
 def _exact_copies(stored: Sequence[tuple[Hashes, Rows]]) -> npt.NDArray[np.int64]:

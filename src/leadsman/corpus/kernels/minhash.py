@@ -19,6 +19,7 @@ from leadsman.corpus.kernels.text import TextColumn
 from leadsman.corpus.kernels.tokens import (
     BASE,
     BLOCK,
+    MIX_1,
     Hashes,
     Ints,
     Text,
@@ -48,6 +49,7 @@ def _sign(
     a: Signatures,
     b: Signatures,
     out: Signatures,
+    identities: Hashes,
 ) -> None:
     hashes = np.empty(n - 1 + BLOCK, dtype=np.uint64)
     spans = np.empty((BLOCK, 2), dtype=np.int64)
@@ -56,10 +58,12 @@ def _sign(
     for document in range(text.offsets.size - 1):
         position, end = text.offsets[document], text.offsets[document + 1]
         out[document] = _EMPTY
-        carried, seen = 0, 0
+        carried, seen, before = 0, 0, end
+        one, two = np.uint64(0), BASE
         while position < end:
             block = hashes[carried : carried + BLOCK]
             count, position = next_tokens(text, position, end, block, spans)
+            one, two, before = _identify(block, spans, count, before, one, two)
             found = roll(hashes, count, carried, n, shingles)
             seen += count
             if position >= end and 0 < seen < n:
@@ -69,6 +73,25 @@ def _sign(
                 high[i] = np.uint32(shingles[i] >> np.uint64(32))
             _lower(high, found, a, b, out[document])
             carried = carry_over(hashes, carried + count, n - 1)
+        identities[document, 0] = mix(one)
+        identities[document, 1] = mix(two)
+
+
+@jit
+def _identify(
+    block: Hashes, spans: Ints, count: int, before: int, one: np.uint64, two: np.uint64
+) -> tuple[np.uint64, np.uint64, int]:
+    """Go on with two hashes of the tokens and of where white space is between them.
+
+    These are equal where the normalised text is: tokens follow from it, and it from them.
+    """
+    for i in range(count):
+        value = block[i] + np.uint64(spans[i, 0] > before)
+        before = spans[i, 1]
+        one = (one + value) * BASE
+        two = (two ^ value) * MIX_1
+        two ^= two >> np.uint64(29)
+    return one, two, before
 
 
 @jit
@@ -278,15 +301,18 @@ def signatures(column: TextColumn, *, n: int, a: Signatures, b: Signatures) -> S
     >>> bool((one == two).all()), bool((one == three).any())
     (True, False)
     """
+    return sketch(column, n=n, a=a, b=b)[0]
+
+
+def sketch(
+    column: TextColumn, *, n: int, a: Signatures, b: Signatures
+) -> tuple[Signatures, Hashes]:
+    """MinHash signatures, and 128 bits of hash of each normalised text, shape (documents, 2)."""
     out = np.empty((len(column), len(a)), np.uint32)
-    sign(column, n=n, a=a, b=b, out=out)
-    return out
-
-
-def sign(column: TextColumn, *, n: int, a: Signatures, b: Signatures, out: Signatures) -> None:
-    """Write the signatures to ``out``, shape (documents, len(a))."""
+    identities = np.empty((len(column), 2), np.uint64)
     if len(column):
-        _sign(column.buffers(), n, a, b, out)
+        _sign(column.buffers(), n, a, b, out, identities)
+    return out, identities
 
 
 def shingle_sets(column: TextColumn, *, n: int) -> tuple[Hashes, Ints]:

@@ -26,7 +26,7 @@ Hashes = npt.NDArray[np.uint64]
 FNV_START = np.uint64(0xCBF29CE484222325)
 FNV_PRIME = np.uint64(0x100000001B3)
 BASE = np.uint64(0x9E3779B97F4A7C15)
-_MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
+MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
 _REPLACEMENT = 0xFFFD
 BLOCK = 1024
@@ -51,7 +51,7 @@ class Text(NamedTuple):
 @jit
 def mix(value: np.uint64) -> np.uint64:
     """SplitMix64's finaliser: every input bit reaches every output bit."""
-    value = (value ^ (value >> np.uint64(30))) * _MIX_1
+    value = (value ^ (value >> np.uint64(30))) * MIX_1
     value = (value ^ (value >> np.uint64(27))) * _MIX_2
     return value ^ (value >> np.uint64(31))
 
@@ -274,11 +274,11 @@ def normalised_hashes(text: Text, out: Hashes) -> None:
                 continue
             if pending:
                 one = (one ^ np.uint64(32)) * FNV_PRIME
-                two = (two + np.uint64(32)) * _MIX_1
+                two = (two + np.uint64(32)) * MIX_1
                 two ^= two >> np.uint64(29)
                 pending = False
             one = (one ^ np.uint64(text.lower[code])) * FNV_PRIME
-            two = (two + np.uint64(text.lower[code])) * _MIX_1
+            two = (two + np.uint64(text.lower[code])) * MIX_1
             two ^= two >> np.uint64(29)
             empty = False
         out[document, 0] = mix(one)

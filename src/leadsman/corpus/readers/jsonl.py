@@ -23,8 +23,8 @@ from leadsman.corpus.readers.text_field import text_of
 from leadsman.corpus.shards.writer import named_source
 from leadsman.errors import InputError
 
-BLOCK_BYTES = 4 << 20
-AHEAD = 3
+BLOCK_BYTES = 2 << 20
+AHEAD = 6
 """Blocks in hand for each worker: parsed while the first wait for kernels to be loaded."""
 
 
@@ -66,7 +66,7 @@ class JsonLines:
             workers: blocks parsed at once.
 
         Raises:
-            InputError: the first line is not a JSON object: this is no file of JSON lines.
+            InputError: no line of the first block is a JSON object: this is no file of JSON lines.
         """
         schema: pa.Schema | None = None
         pending: deque[tuple[Block, Future[pa.RecordBatch | None]]] = deque()
@@ -110,22 +110,22 @@ class JsonLines:
             yield Block(data, line, data.count(b"\n"))
 
     def _probe(self, block: Block, rejects: Rejects) -> pa.Schema:
-        """The Arrow type of each field wanted, from the first line that holds anything."""
+        """The Arrow type of each field wanted, from the first line that holds an object."""
+        problem = None
         for number, line in enumerate(block.data.split(b"\n"), block.first_line):
             if not line.strip():
                 continue
             try:
                 row = json.loads(line)
+                if isinstance(row, dict):
+                    rejects.leave_out(row, self.options.fields)
+                    return self._schema(pa.int64() if type(row.get("id")) is int else pa.string())
+                said = _no_object(row)
             except (ValueError, RecursionError) as error:
-                raise InputError(
-                    f"not JSON: {error}; a file of JSON lines has one object a line",
-                    file=self.file,
-                    line=number,
-                ) from error
-            if not isinstance(row, dict):
-                raise InputError(_no_object(row), file=self.file, line=number)
-            rejects.leave_out(row, self.options.fields)
-            return self._schema(pa.int64() if type(row.get("id")) is int else pa.string())
+                said = f"not JSON: {error}; a file of JSON lines has one object a line"
+            problem = problem or InputError(said, file=self.file, line=number)
+        if problem is not None:
+            raise problem
         return self._schema(pa.string())
 
     def _schema(self, id_type: pa.DataType) -> pa.Schema:

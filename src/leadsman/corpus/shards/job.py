@@ -11,7 +11,6 @@ never mixes with what is there.
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,8 +21,9 @@ import numpy.typing as npt
 
 from leadsman._version import __version__
 from leadsman.corpus.corpus import MANIFEST, Corpus
-from leadsman.corpus.shards.place import check_place
-from leadsman.errors import EngineError, InputError
+from leadsman.corpus.shards.arrays import load_array, save_array
+from leadsman.corpus.shards.output_directory import check_output
+from leadsman.errors import InputError
 from leadsman.files import Directory
 
 
@@ -58,7 +58,7 @@ class Job:
             raise InputError("is both input and output; give another --out", file=out)
         self.finished = self._finished(str(out))
         if not self.finished and self._begun() != self.fingerprint:
-            check_place(self.directory, self.work)
+            check_output(self.directory, self.work)
             self._clear()
             self.work.write_json("job.json", {"fingerprint": self.fingerprint})
 
@@ -96,35 +96,11 @@ class Job:
 
     def save(self, name: str, *arrays: npt.NDArray[Any]) -> None:
         """Keep arrays, one after the other along the first axis, as one intermediate result."""
-        # As np.save would write their concatenation, without making it in memory.
-        header, first = io.BytesIO(), arrays[0]
-        shape = (sum(len(array) for array in arrays), *first.shape[1:])
-        description = {
-            "descr": np.lib.format.dtype_to_descr(first.dtype),
-            "fortran_order": False,
-            "shape": shape,
-        }
-        np.lib.format.write_array_header_1_0(header, description)
-        flat = [np.ascontiguousarray(array).reshape(-1).view(np.uint8).data for array in arrays]
-        self.work.write(name, [header.getvalue(), *flat])
+        save_array(self.work, name, *arrays)
 
     def load(self, name: str) -> npt.NDArray[Any]:
-        """An array that was saved; a local one is mapped, not read.
-
-        Raises:
-            EngineError: it was saved on another machine, in a place that is not shared.
-        """
-        try:
-            if self.work.local:
-                mapped: npt.NDArray[Any] = np.load(self.work.path(name), mmap_mode="r")
-                return mapped
-            loaded: npt.NDArray[Any] = np.load(io.BytesIO(self.work.read(name)))
-            return loaded
-        except FileNotFoundError as error:
-            raise EngineError(
-                f"{self.work.path(name)} was written by a worker and is not there: inputs and "
-                f"results of a cluster must be on storage that every node sees"
-            ) from error
+        """An array that was saved, see :func:`load_array`."""
+        return load_array(self.work, name)
 
     def gather(self, folder: str, name: str, parts: int) -> npt.NDArray[Any]:
         """The arrays ``FOLDER/00000.NAME.npy``, ... that were saved, one after the other."""

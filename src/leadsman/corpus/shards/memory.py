@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import ctypes
-import math
 import mmap
-import os
 import sys
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
@@ -34,17 +33,20 @@ def forget(mapped: npt.NDArray[np.generic]) -> None:
         mapped.base.madvise(mmap.MADV_DONTNEED)
 
 
-def read_rows(mapped: npt.NDArray[Any], begin: int, end: int) -> npt.NDArray[Any]:
-    """Rows of an array, read from its file if it is mapped.
+def read_into(mapped: npt.NDArray[Any], pieces: Iterable[tuple[npt.NDArray[Any], int]]) -> None:
+    """Fill arrays with elements of a one-dimensional one, read from its file if it is mapped.
 
     Where one page of a mapping is asked for the system maps sixteen, and all count as memory.
+
+    Args:
+        mapped: the array.
+        pieces: what to fill, of the same type, and the first element that goes there.
     """
     if not isinstance(mapped, np.memmap) or mapped.filename is None:
-        return mapped[begin:end]
-    width = mapped.itemsize * math.prod(mapped.shape[1:])
-    file = os.open(mapped.filename, os.O_RDONLY)
-    try:
-        data = os.pread(file, (end - begin) * width, mapped.offset + begin * width)
-    finally:
-        os.close(file)
-    return np.frombuffer(data, mapped.dtype).reshape(-1, *mapped.shape[1:])
+        for piece, begin in pieces:
+            piece[:] = mapped[begin : begin + len(piece)]
+        return
+    with open(mapped.filename, "rb", buffering=0) as file:
+        for piece, begin in pieces:
+            file.seek(mapped.offset + begin * mapped.itemsize)
+            file.readinto(piece.data)

@@ -19,7 +19,7 @@ from leadsman.engine import usable_cores
 Compression = Literal["zstd", "lz4"]
 """Of shards. ``lz4`` is faster to write and read, and larger: for what is read a few times and then
 deleted."""
-ROW_GROUP_BYTES = 4 << 20
+ROW_GROUP_BYTES = 1 << 20
 
 
 @cache
@@ -78,8 +78,6 @@ class OpenShard:
         if self._encoding is not None:
             self._encoding.result()
             self._encoding = None
-            # After each row group: several shards are often written at once.
-            pa.default_memory_pool().release_unused()
 
 
 def source_extents(batch: pa.RecordBatch) -> dict[str, Extent]:

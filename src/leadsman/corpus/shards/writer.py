@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Protocol, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -34,6 +34,7 @@ def write_corpus(
     shard_bytes: int = SHARD_BYTES,
     compression: Compression = "zstd",
     progress: Directory | None = None,
+    watcher: Watcher | None = None,
 ) -> Corpus:
     """Write documents as a corpus.
 
@@ -46,6 +47,7 @@ def write_corpus(
         compression: of the shards.
         progress: keeps a note of each finished shard; with notes of a run on the same documents
             that was killed, only the rest is written.
+        watcher: sees the documents of each shard as they are written.
 
     Raises:
         InputError: a document without text, columns that change on the way, or a full disk.
@@ -58,7 +60,11 @@ def write_corpus(
     directory = Directory(str(path))
     directory.remove(MANIFEST)
     shards = ShardWriter(
-        directory, shard_bytes=shard_bytes, compression=compression, progress=progress
+        directory,
+        shard_bytes=shard_bytes,
+        compression=compression,
+        progress=progress,
+        watcher=watcher,
     )
     number = 0
     for batch in _as_batches(documents):
@@ -96,6 +102,16 @@ def write_manifest(
     return corpus
 
 
+class Watcher(Protocol):
+    """Sees what is written."""
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Documents of the shard that is being written."""
+
+    def close(self, shard: Shard) -> None:
+        """The shard is written, and holds what was added since the one before."""
+
+
 class ShardWriter:
     """Cuts a stream of batches into shards of about equal text.
 
@@ -106,6 +122,7 @@ class ShardWriter:
         compression: of the shards.
         progress: keeps a note of each finished shard; documents of shards that it has notes of
             are passed over.
+        watcher: sees the documents of the shards that are written.
     """
 
     def __init__(
@@ -116,6 +133,7 @@ class ShardWriter:
         first: int = 0,
         compression: Compression = "zstd",
         progress: Directory | None = None,
+        watcher: Watcher | None = None,
     ) -> None:
         if shard_bytes < 1:
             raise InputError(f"must be at least 1, not {shard_bytes}", column="shard_bytes")
@@ -129,6 +147,7 @@ class ShardWriter:
         self._arrow_schema: pa.Schema | None = None
         self._open: OpenShard | None = None
         self._progress = progress
+        self._watcher = watcher
         self._shards = [] if progress is None else _noted_shards(progress)
         self._written = sum(shard.documents for shard in self._shards)
 
@@ -149,7 +168,10 @@ class ShardWriter:
                 self._close()
                 continue
             stop = start + max(fitting, 1)
-            self._open.add(batch.slice(start, stop - start), int(lengths[start:stop].sum()))
+            piece = batch.slice(start, stop - start)
+            if self._watcher is not None:
+                self._watcher.add(piece)
+            self._open.add(piece, int(lengths[start:stop].sum()))
             start = stop
 
     def finish(self) -> list[Shard]:
@@ -188,6 +210,8 @@ class ShardWriter:
             sha256=hashlib.sha256(data).hexdigest(),
             sources=dict(sorted(self._open.sources.items())),
         )
+        if self._watcher is not None:
+            self._watcher.close(shard)
         if self._progress is not None:
             self._progress.write_json(_note(len(self._shards)), shard.to_dict())
         self._shards.append(shard)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import get_args
 
 import numpy as np
 import polars as pl
@@ -25,17 +26,18 @@ from leadsman.laws.methods.chinchilla import Chinchilla
 from leadsman.laws.methods.data_constrained import DataConstrained
 from leadsman.laws.methods.kaplan import Kaplan
 from leadsman.laws.methods.mixture_of_experts import MixtureOfExperts, Routing
+from leadsman.laws.methods.mixture_scaling import TERMS, Coupling, MixtureScaling
 from leadsman.laws.methods.over_training import OverTraining
 from leadsman.laws.methods.power import Power
 from leadsman.laws.methods.shifted_power import ShiftedPower
-from leadsman.laws.table import column
+from leadsman.laws.table import column, mixtures_vary
 from leadsman.registry import method
 
 NARROW, BROAD = 1e-3, 3e-2
 WAYS = tuple((delta, gamma) for delta in (NARROW, BROAD) for gamma in (0.0, 0.5, 1.0))
 """Huber width and gamma of the ways to fit that compete."""
 
-INPUTS = ("params", "tokens", "unique_tokens", "experts", "flops", "step")
+INPUTS = ("params", "tokens", "unique_tokens", "experts", "total_params", "flops", "step")
 """Columns that laws in the competition read, by priority."""
 
 CHECKPOINT_ROWS: tuple[RowChoice, ...] = ("warmed-up", "all")
@@ -63,7 +65,7 @@ class Candidate:
     @property
     def name(self) -> str:
         """Law, input of a one-input law, and way of fitting."""
-        x = getattr(self.law, "x", None)
+        x = getattr(self.law, "coupling", getattr(self.law, "x", None))
         bare = "" if getattr(self.law, "offset", True) else "-bare"
         title = f"{self.law.name}{bare}[{x}]" if x else self.law.name
         title += "/shared" if self.shared else ""
@@ -171,23 +173,30 @@ def _suitable(
     have = set(inputs)
     if {"params", "tokens"} <= have and tied(runs):
         # One tokens-per-parameter ratio: size and data cannot be told apart, compute can be seen.
-        return _one_input("flops")
+        return _one_input("flops") + _of_mixtures(runs, ("flops",))
     if {"params", "tokens"} <= have:
         found: list[tuple[type[Law], dict[str, object]]] = [
             (Chinchilla, {}),
             (OverTraining, {}),
             (Kaplan, {}),
         ]
-        if "experts" in have:
+        if "experts" in have or ("total_params" in have and is_sparse(runs)):
             found.append((MixtureOfExperts, {}))
         if "unique_tokens" in runs.columns and bool(
             (column(runs, "tokens") > 1.01 * column(runs, "unique_tokens")).any()
         ):
             found.append((DataConstrained, {}))
-        return found
+        return found + _of_mixtures(runs, ("params", "tokens"))
     if {"params", "experts"} <= have:
         return [(Routing, {}), (Power, {"x": "params"})]
-    return _one_input(inputs[0])
+    return _one_input(inputs[0]) + _of_mixtures(runs, inputs[:1])
+
+
+def _of_mixtures(runs: pl.DataFrame, x: Sequence[str]) -> list[tuple[type[Law], dict[str, object]]]:
+    """Laws that read mixtures beside ``x``, if the runs differ in theirs."""
+    if not set(x) <= set(TERMS) or not mixtures_vary(runs):
+        return []
+    return [(MixtureScaling, {"coupling": each, "x": tuple(x)}) for each in get_args(Coupling)]
 
 
 def tied(runs: pl.DataFrame) -> bool:
@@ -195,6 +204,14 @@ def tied(runs: pl.DataFrame) -> bool:
     logs = np.log([column(runs, "params"), column(runs, "tokens")])
     centred = logs - logs.mean(axis=1, keepdims=True)
     return bool(np.linalg.svd(centred, compute_uv=False)[-1] / np.sqrt(len(runs)) < FLAT)
+
+
+def is_sparse(runs: pl.DataFrame) -> bool:
+    """Whether runs say how much of a model is active, and differ in it."""
+    if "active_params" not in runs.columns or runs["active_params"].null_count():
+        return False
+    share = np.log(column(runs, "total_params") / column(runs, "active_params"))
+    return bool(np.ptp(share) >= FLAT)
 
 
 def _one_input(name: str) -> list[tuple[type[Law], dict[str, object]]]:

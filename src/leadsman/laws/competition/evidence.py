@@ -18,7 +18,7 @@ from leadsman.laws.base import FittedLaw, Floats
 from leadsman.laws.competition.candidates import Candidate
 from leadsman.laws.competition.run_table import SAME, RunTable
 from leadsman.laws.competition.shared_fits import SharedFits
-from leadsman.laws.table import column
+from leadsman.laws.table import MIXTURE, column
 
 ORIGINS = 6
 """Cut-offs tried at most."""
@@ -216,7 +216,7 @@ def _block(
         at_runs = np.log(law.curve(runs))
         spread[m] = np.minimum(_scale(curves), LARGEST_SPREAD)
         noise[m] = law.noise
-        near, edge = _nearest(runs, points, candidate.law.inputs)
+        near, edge = _nearest(runs, points, candidate.law.reads(runs))
         change[m] = log_pred[m] - at_runs[near]
         fitted_on = len(table.choose(candidate.rows).frame)
         residual[m] = _residual(known - at_runs, edge, law.noise, fitted_on)
@@ -229,16 +229,22 @@ def _nearest(
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """The run nearest to each point in the logs of the inputs, and the runs at the edge.
 
-    The edge holds the runs that are nearest to some point, and at least ``EDGE`` runs.
+    Shares of a mixture (``mix.SOURCE``) count as they are: they may be zero. The edge holds the
+    runs that are nearest to some point, and at least ``EDGE`` runs.
     """
     here, there = (
-        np.stack([np.log(column(frame, name)) for name in inputs], axis=1)
-        for frame in (runs, points)
+        np.stack([_place(frame, name) for name in inputs], axis=1) for frame in (runs, points)
     )
     squares = ((there[:, None, :] - here[None]) ** 2).sum(axis=2)
     near = squares.argmin(axis=1)
     count = max(EDGE, len(np.unique(near)))
     return near, np.argsort(squares.min(axis=0), kind="stable")[:count]
+
+
+def _place(frame: pl.DataFrame, name: str) -> Floats:
+    if name.startswith(MIXTURE):
+        return column(frame, name, positive=False)
+    return np.asarray(np.log(column(frame, name)))
 
 
 def _residual(

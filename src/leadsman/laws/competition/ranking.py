@@ -32,7 +32,8 @@ def rank(
 
     Returns:
         Columns ``law``, ``way``, ``error`` (mean absolute log error), ``bias`` (mean log of result
-        over forecast), ``origins`` (cut-offs that scored it), ``weight``.
+        over forecast), ``origins`` (cut-offs that scored it), ``weight``; and for each run that was
+        forecast, as lists, ``beyond`` (its compute over the largest fitted on) and ``log_errors``.
     """
     table = RunTable.of(runs, x, run=run_column(runs, run))
     ends = table.choose("finished")
@@ -51,6 +52,11 @@ def rank(
         errors = [block.log_y - block.log_pred[m] for block in evidence.origins]
         seen = [each for each in errors if np.isfinite(each).all()]
         flat = np.concatenate(seen) if seen else np.array([np.nan])
+        reach = [
+            np.exp(block.distance)
+            for block, each in zip(evidence.origins, errors, strict=True)
+            if np.isfinite(each).all()
+        ]
         rows.append(
             {
                 "law": candidate.name.removesuffix(candidate.way).strip(),
@@ -59,6 +65,8 @@ def rank(
                 "bias": float(flat.mean()),
                 "origins": len(seen),
                 "weight": float(weights[m]),
+                "beyond": np.concatenate(reach).tolist() if reach else [],
+                "log_errors": np.concatenate(seen).tolist() if seen else [],
             }
         )
     return pl.DataFrame(rows).sort("error", nulls_last=True)

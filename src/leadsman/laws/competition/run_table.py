@@ -19,7 +19,7 @@ import polars as pl
 
 from leadsman.errors import InputError
 from leadsman.laws.base import Floats
-from leadsman.laws.table import column, no_inputs, thin
+from leadsman.laws.table import column, mixtures_vary, no_inputs, thin
 
 RowChoice = Literal["finished", "warmed-up", "all"]
 
@@ -172,12 +172,17 @@ def _with_checkpoints(frame: pl.DataFrame, x: Sequence[str] | None, run: str) ->
 
 
 def compute_of(frame: pl.DataFrame, x: Sequence[str] | None = None) -> Floats:
-    """What orders the runs from cheap to dear: ``flops``, else 6ND, else the product of inputs."""
+    """What orders the runs from cheap to dear: ``flops``, else 6ND, else the product of inputs.
+
+    Runs that differ in their mixtures alone cost the same: 1 each.
+    """
     if "flops" in frame.columns and not frame["flops"].null_count():
         return column(frame, "flops")
     if {"params", "tokens"} <= set(frame.columns):
         return column(frame.drop("flops", strict=False), "flops")
     names = x or [name for name in ("params", "tokens", "step") if name in frame.columns]
+    if not names and mixtures_vary(frame):
+        return np.ones(len(frame))
     if not names:
         raise InputError(no_inputs(frame))
     return np.asarray(np.prod([column(frame, name) for name in names], axis=0))

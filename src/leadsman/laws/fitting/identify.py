@@ -92,7 +92,7 @@ def describe_weakness(
     sentences = []
     for k, exponent in enumerate(law.exponents):
         value, error = theta[terms + k], errors[terms + k]
-        if error > WIDE_EXPONENT * (abs(value) + 0.2):
+        if exponent.told and error > WIDE_EXPONENT * (abs(value) + 0.2):
             cure = _best_run(law, x, problem, theta, shape, terms + k)
             sentences.append(
                 f"{law.name}: exponent {exponent.name} = {value:.3g} is hardly determined "

@@ -12,6 +12,7 @@ import itertools
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import polars as pl
@@ -32,6 +33,7 @@ class Exponent:
         lower, upper: the box it is searched in.
         starts: values the search starts from.
         prior: mean and standard deviation, or ``None``.
+        told: whether it is said when the runs hardly determine it.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Exponent:
     upper: float = 2.5
     starts: tuple[float, ...] = (0.08, 0.2, 0.35, 0.55, 0.9)
     prior: tuple[float, float] | None = None
+    told: bool = True
 
 
 @dataclass(frozen=True)
@@ -61,11 +64,13 @@ class PowerSumForm(Law):
         terms: names of the amplitudes; the offset, if any, first and called ``E``.
         exponents: the exponents.
         shapes: parameters searched on a grid.
+        shareable: whether groups of runs may share its exponents.
     """
 
     terms: tuple[str, ...]
     exponents: tuple[Exponent, ...]
     shapes: tuple[Shape, ...] = ()
+    shareable: ClassVar[bool] = True
 
     @abstractmethod
     def features(self, x: Mapping[str, Floats], shape: ShapeValues) -> Floats:

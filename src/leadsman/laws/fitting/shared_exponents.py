@@ -33,7 +33,7 @@ WEAKNESS_DRAWS = 40
 
 def can_share(law: Law) -> bool:
     """Whether a law's exponents can be shared: a sum of powers without parameters on a grid."""
-    return isinstance(law, PowerSumLaw) and not law.shapes
+    return isinstance(law, PowerSumLaw) and law.shareable and not law.shapes
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,10 @@ class ExponentialMixing(ParametricLaw):
     def __init__(self, *, delta: float | None = None) -> None:
         self.delta = delta
 
+    def reads(self, frame: pl.DataFrame) -> tuple[str, ...]:
+        """The shares."""
+        return tuple(mixture_columns(frame))
+
     def fit(
         self,
         runs: pl.DataFrame,

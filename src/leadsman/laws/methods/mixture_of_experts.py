@@ -34,17 +34,19 @@ class MixtureOfExperts(PowerSumLaw):
         Exponent("beta"),
     )
 
+    def reads(self, frame: pl.DataFrame) -> tuple[str, ...]:
+        """Active size, what tells the sparsity, and tokens."""
+        size = "active_params" if "active_params" in frame.columns else "params"
+        sparsity = "total_params" if "total_params" in frame.columns else "experts"
+        return size, sparsity, "tokens"
+
     def read(self, frame: pl.DataFrame) -> dict[str, Floats]:
         """Active parameters, sparsity (1 for a dense model) and tokens."""
-        name = "active_params" if "active_params" in frame.columns else "params"
-        active = column(frame, name)
-        if "total_params" in frame.columns:
-            sparsity = column(frame, "total_params") / active
-        else:
-            sparsity = column(frame, "experts")
+        size, told, _ = self.reads(frame)
+        active, sparsity = column(frame, size), column(frame, told)
         return {
             "active_params": active,
-            "sparsity": sparsity,
+            "sparsity": sparsity / active if told == "total_params" else sparsity,
             "tokens": column(frame, "tokens"),
         }
 

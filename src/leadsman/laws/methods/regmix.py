@@ -61,6 +61,10 @@ class RegMix(Law):
         self.leaves = leaves
         self.ensemble = ensemble
 
+    def reads(self, frame: pl.DataFrame) -> tuple[str, ...]:
+        """The shares."""
+        return tuple(mixture_columns(frame))
+
     def fit(
         self,
         runs: pl.DataFrame,

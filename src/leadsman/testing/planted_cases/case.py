@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from copy import copy
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -52,10 +53,11 @@ class Case:
         return "score" if self.law.output == "score" else "loss"
 
     def equipped(self) -> ParametricLaw | PowerSumLaw:
-        """The law with the labels that a fit would have learned."""
+        """A copy of the law with the labels that a fit would have learned."""
+        law = copy(self.law)
         for name, value in self.bound.items():
-            setattr(self.law, name, value)
-        return self.law
+            setattr(law, name, value)
+        return law
 
 
 def cross(**columns: Iterable[object]) -> pl.DataFrame:

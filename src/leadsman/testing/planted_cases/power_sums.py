@@ -11,12 +11,16 @@ from leadsman.laws.methods.data_constrained import DataConstrained
 from leadsman.laws.methods.finetune_power import FinetuneJoint, FinetunePower
 from leadsman.laws.methods.kaplan import Kaplan
 from leadsman.laws.methods.mixture_of_experts import MixtureOfExperts, Routing
+from leadsman.laws.methods.mixture_scaling import MixtureScaling
 from leadsman.laws.methods.over_training import OverTraining
 from leadsman.laws.methods.overtraining_harm import OvertrainingHarm
 from leadsman.laws.methods.power import Power
 from leadsman.laws.methods.shifted_power import ShiftedPower
 from leadsman.laws.methods.width_depth import WidthDepth
-from leadsman.testing.planted_cases.case import Case, cross, powers
+from leadsman.testing.planted_cases.case import Case, cross, dirichlet, powers
+
+SOURCES = ("mix.a", "mix.b", "mix.c", "mix.d")
+SHARES = {"t.a": -0.8, "t.b": 0.6, "t.c": 0.2}
 
 POWER_SUMS = [
     Case(
@@ -134,6 +138,26 @@ POWER_SUMS = [
         cross(flops=[1e23]),
         {"E": 1.0, "A": 40.0, "c0": 0.06, "c1": 0.12, "d": 3e19, "f": 0.5},
         0.001,
+    ),
+    Case(
+        MixtureScaling(coupling="factor").of_sources(SOURCES),
+        dirichlet(60, 7).with_columns(
+            params=pl.Series(powers(3e7, 2e9, 6) * 10), tokens=pl.Series(powers(1e9, 1e11, 5) * 12)
+        ),
+        dirichlet(3, 8).with_columns(params=pl.lit(1e10), tokens=pl.lit(2e11)),
+        {"E": 1.8, "A": 400.0, "B": 1500.0, "alpha": 0.34, "beta": 0.36, **SHARES},
+        0.004,
+        outliers=1,
+        variant="factor",
+    ),
+    Case(
+        MixtureScaling(x=("flops",)).of_sources(SOURCES),
+        dirichlet(60, 7).with_columns(flops=pl.Series(powers(1e17, 1e21, 12) * 5)),
+        dirichlet(3, 8).with_columns(flops=pl.lit(1e22)),
+        {"E": 1.4, "M": 0.5, "C": 1500.0, "gamma": 0.17, **SHARES},
+        0.002,
+        outliers=1,
+        variant="offset",
     ),
     Case(
         FinetunePower(),

@@ -23,6 +23,10 @@ class Muon(OptimizerMethod):
     gives the step the root mean square of an AdamW step, so AdamW's ``lr`` serves. Query, key and
     value are orthogonalised together, as are gate and up. State: 4 bytes a block parameter.
 
+    The rate falls with width as muP has it for Adam, ``64 / width``. An orthogonal step's largest
+    singular value grows as sqrt(width), not as width, so over a ladder of widths Muon's steps get
+    smaller than muP asks, by sqrt(64 / width): compare optimizers at rates tried at that width.
+
     Args:
         momentum: decay ``b``.
         iterations: of Newton-Schulz.

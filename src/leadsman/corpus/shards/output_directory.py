@@ -14,7 +14,7 @@ OURS = ("shard-*.parquet", "rejects", "report.json")
 """What a job replaces in its directory."""
 
 
-def check_place(directory: Directory, work: Directory) -> None:
+def check_output(directory: Directory, work: Directory) -> None:
     """Refuse a directory whose files a job would delete though no job of ours wrote them.
 
     Args:

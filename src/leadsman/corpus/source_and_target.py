@@ -1,4 +1,4 @@
-"""A corpus with a part to play: a source that is offered, a target that says what is wanted."""
+"""Corpora by their role: a source is offered for training, a target shows what is wanted."""
 
 from __future__ import annotations
 
