@@ -70,7 +70,7 @@ def memory(
     from typing import Any
 
     from leadsman.plan.hardware import find_accelerator
-    from leadsman.plan.memory import TrainingSetting, estimate_memory
+    from leadsman.train.memory import TrainingSetting, estimate_memory
 
     fields: dict[str, Any] = {
         "precision": precision,

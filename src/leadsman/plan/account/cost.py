@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 from leadsman.plan.inference import serving_cost
-from leadsman.plan.memory import estimate_memory
 from leadsman.plan.project import Project
 from leadsman.plan.soundings import memory_limit, memory_setting_of, serve_flops
 from leadsman.runs import ModelShape, Recipe
+from leadsman.train.memory import estimate_memory
 
 
 def cost_of(project: Project, flops: float, precision: str) -> dict[str, Any]:

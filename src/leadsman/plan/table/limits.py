@@ -9,10 +9,10 @@ from leadsman.laws.table import column
 from leadsman.plan.decision.constraints import Constraint
 from leadsman.plan.decision.repetition import Repetition
 from leadsman.plan.decision.space import Dimension, Floats
-from leadsman.plan.memory import TrainingSetting, estimate_memory
 from leadsman.plan.speed import Speed, dearer, peak_speed
 from leadsman.plan.table.spec import MemorySpec, TableSpec
 from leadsman.train.defaults import shape_of_params
+from leadsman.train.memory import TrainingSetting, estimate_memory
 
 MEMORY_KNOTS = 9
 
