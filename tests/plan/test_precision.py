@@ -112,7 +112,7 @@ HOURS = {"hours": 10.0, "flops_per_second": 2e13 / 36000, "price_per_hour": "3 U
     ("ratio", "budget", "precision"),
     [
         (0.9, HOURS, "float32"),  # a tenth of the tokens costs less than it gains
-        (0.3, HOURS, "bf16"),
+        pytest.param(0.3, HOURS, "bf16", marks=pytest.mark.slow),
         pytest.param(0.3, {"flops": 2e13}, "float32", marks=pytest.mark.slow),
     ],
 )
