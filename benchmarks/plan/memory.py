@@ -23,9 +23,9 @@ from typing import Any
 
 from benchmarks.machine import machine
 
-from leadsman.plan.memory import TrainingSetting, estimate_memory
-from leadsman.plan.memory.activations import kept_bytes
 from leadsman.runs import ModelShape
+from leadsman.train.memory import TrainingSetting, estimate_memory
+from leadsman.train.memory.activations import kept_bytes
 
 STEPS = 3
 EXACT = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}

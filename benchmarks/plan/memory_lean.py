@@ -19,9 +19,9 @@ from pathlib import Path
 from benchmarks.machine import machine
 from benchmarks.plan import memory
 
-from leadsman.plan.memory import TrainingSetting, estimate_memory
 from leadsman.runs import ModelShape
 from leadsman.train.allocator import return_freed_memory
+from leadsman.train.memory import TrainingSetting, estimate_memory
 
 NAMES = ("full, seq 512", "lora 16 on all", "bf16 mixed", "checkpointing, seq 1024")
 SIZES = (0, 1 << 16, 1 << 20)

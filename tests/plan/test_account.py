@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from leadsman.errors import BudgetError
+from leadsman.errors import BudgetError, InputError
 from leadsman.humanize import base_of
 from leadsman.plan import Plan, Project, conclude, tell
 from leadsman.plan import adaptive as adaptive_module
@@ -337,6 +337,30 @@ def test_the_pipeline_stores_plan_draws_and_next(tmp_path, monkeypatch):
     lines = found.output.splitlines()
     assert sum(" FLOPs: " in line for line in lines) <= 2
     assert any(line.startswith("Not measured: precision, kept at ") for line in lines)
+
+
+def test_a_run_made_here_is_none_that_its_trainer_would_refuse(monkeypatch):
+    """The memory of the machine is planted between the smallest and the largest option's need."""
+    from leadsman.train import provenance
+    from leadsman.train.device import check_memory
+    from leadsman.train.footprint import estimate_memory_bytes
+
+    found = Designed(project(), MIXTURES, TOKENS, ladder(), here=True)
+    elsewhere = replace(found, here=False).options()
+    needs = [estimate_memory_bytes(each, branches=False) for each in elsewhere]
+    monkeypatch.setattr(provenance, "memory_bytes", lambda _: float(np.median(needs)))
+    options = found.options()
+    assert 0 < len(options) < len(elsewhere)
+    for each in elsewhere:
+        if each in options:
+            check_memory(each, "cpu")
+        else:
+            with pytest.raises(InputError, match="GB of memory are needed"):
+                check_memory(each, "cpu")
+    monkeypatch.setattr(provenance, "memory_bytes", lambda _: 1e8)
+    with pytest.raises(BudgetError, match="no model weighed fits the memory"):
+        found.options()
+    assert replace(found, here=False).options() == elsewhere
 
 
 def test_limits_that_leave_no_choice_are_said_before_anything_is_trained(tmp_path, monkeypatch):

@@ -56,6 +56,29 @@ def test_command_line_decides_and_ranks_next_runs(runs, tmp_path, monkeypatch):
     assert len(ranked.output.splitlines()) == 3
 
 
+@pytest.mark.parametrize(("ratio", "precision"), [(0.95, "float32"), (0.2, "bf16")])
+def test_a_precision_pays_for_its_own_speed(runs, ratio, precision):
+    """float32 is better by a hundredth by token, and its runs say how fast it is."""
+    speed = 1e12 / runs["params"]
+    both = [
+        runs.with_columns(precision=pl.lit("bf16"), tokens_per_second=speed),
+        runs.with_columns(
+            loss=0.99 * runs["loss"], precision=pl.lit("float32"), tokens_per_second=ratio * speed
+        ),
+    ]
+    space = SPEC["space"] | {"precision": {"choices": ["bf16", "float32"]}}
+    hours = {"hours": 1e20 / 3.6e15, "flops_per_second": 1e12}
+    found = plan_table(pl.concat(both), spec(space=space, budget=hours))
+    point = found.decision.point
+    assert point["precision"] == precision
+    paid = 6 * point["params"] * point["tokens"] / (ratio if precision == "float32" else 1)
+    assert paid == pytest.approx(1e20, rel=1e-3)
+    assert f"float32 beside bf16: {ratio:.2g} times as fast, as measured." in found.notes
+    free = plan_table(pl.concat(both), spec(space=space))
+    assert free.decision.point["precision"] == "float32"
+    assert not any("times as fast" in note for note in free.notes)
+
+
 def test_a_setting_no_run_varies_is_held_and_said(runs):
     space = SPEC["space"] | {"lr": {"low": 1e-4, "high": 1e-1}}
     plan = plan_table(runs, spec(space=space))

@@ -190,6 +190,7 @@ def test_page_follows_without_a_reload(own_project, serve, open_page):
     assert page.locator("#results svg .dot").count() == 50
     assert page.evaluate("window.kept")
     assert page.inner_text("h1") == "A plan is being made"
+    assert "Ahead so far: best quarter, with a forecast of 2.000" in page.inner_text("#now")
     progress(own_project, 1000)
     page.wait_for_function("document.querySelector('#finished').innerText.includes('done: 1')")
     assert page.inner_text("#trunks") == ""

@@ -70,7 +70,7 @@ def memory(
     from typing import Any
 
     from leadsman.plan.hardware import find_accelerator
-    from leadsman.plan.memory import TrainingSetting, estimate_memory
+    from leadsman.train.memory import TrainingSetting, estimate_memory
 
     fields: dict[str, Any] = {
         "precision": precision,
@@ -160,7 +160,7 @@ def serving(
 
 def hardware(table: TableFile = None) -> None:
     """The table of accelerators; prices are defaults to be edited."""
-    from leadsman.plan.hardware import load_accelerators
+    from leadsman.plan.hardware import load_accelerators, price_date
 
     known = load_accelerators(table)
     typer.echo(f"{'name':16} {'bf16 TFLOP/s':>12} {'GB':>6} {'GB/s':>6} {'W':>5}  price an hour")
@@ -169,7 +169,7 @@ def hardware(table: TableFile = None) -> None:
             f"{name:16} {each.peak_flops('bf16') / 1e12:12g} {each.memory_gb:6g} "
             f"{each.bandwidth_gb_s:6g} {_plain(each.watts):>5}  {each.price_per_hour or '?'}"
         )
-    typer.echo("Prices of 2026-11-21, rounded; give your own with --hardware-file.")
+    typer.echo(f"Prices of {price_date()}, rounded; give your own with --hardware-file.")
 
 
 def _shape(

@@ -87,6 +87,7 @@ def _next_of_project(project: Path, count: int) -> None:
     from leadsman.errors import InputError
     from leadsman.humanize import count as count_of
     from leadsman.humanize import setting_name, setting_value
+    from leadsman.report.read import read_stage, words_of
 
     stored = project.parent / "work" / "plan.json"
     if not stored.exists():
@@ -95,18 +96,20 @@ def _next_of_project(project: Path, count: int) -> None:
     found = plan.get("next")
     if found is None:
         raise InputError("the plan is of an older version; run `leadsman plan` again", file=stored)
+    stage = stored.parent / "stages/select.json"
+    words = words_of(read_stage(stage) if stage.exists() else {})
     echo_wrapped(f"{'Stop' if found['stop'] else 'Go on'}: {found['why']}")
     if found["stop"] and found["runs"]:
         echo_wrapped("The best of those that are not worth it (what each is expected to save):")
     for each in found["runs"][:count]:
         guess = " (not yet tried; valued like the settings that were)" if each.get("guess") else ""
         echo_wrapped(
-            f"  {each['value']:.2g} for {each['flops']:.2e} FLOPs: {each['mixture']}, "
+            f"  {each['value']:.2g} for {each['flops']:.2e} FLOPs: {words.short(each['mixture'])}, "
             f"{count_of(each['params'])} parameters, {count_of(each['tokens'])} tokens{guess}",
             indent="    ",
         )
     for each in plan.get("kept", ()):
-        name, kept = setting_name(each["axis"]), setting_value(each["kept"])
+        name, kept = setting_name(each["axis"]), setting_value(each["kept"], each["axis"])
         echo_wrapped(f"Not measured: {name}, kept at {kept} ({each['why']})", indent="  ")
 
 

@@ -8,7 +8,7 @@ measured on runs of the ledger, or as usual.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from leadsman.plan.hardware import (
     measured_utilisation,
 )
 from leadsman.plan.money import Money, common_currency
+from leadsman.plan.speed import Speed
 from leadsman.runs import Run
 
 
@@ -59,6 +60,7 @@ class Budget(BaseModel):
     )
 
     _measured: float | None = PrivateAttr(None)
+    _speeds: dict[str, Speed] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="after")
     def _one_currency(self) -> Budget:
@@ -106,7 +108,34 @@ class Budget(BaseModel):
     @property
     def total_flops(self) -> float:
         """The budget in training FLOPs, a deadline respected."""
+        return self._flops_at(self.flops_rate or 0.0)
+
+    def dearer(self, precision: str) -> float:
+        """What a FLOP in a precision takes of the budget, over one at the budget's own speed.
+
+        One where the budget is FLOPs and no deadline binds, or where nothing is known of the
+        precision's speed (:meth:`timed`).
+        """
         rate = self.flops_rate or 0.0
+        return self.total_flops / self._flops_at(rate * self.speed(precision).ratio)
+
+    @property
+    def bound_by_time(self) -> bool:
+        """Whether a faster precision would buy more."""
+        return self._flops_at(2 * (self.flops_rate or 0.0)) > self.total_flops
+
+    def speed(self, precision: str) -> Speed:
+        """How fast a precision trains, where it is known."""
+        return self._speeds.get(precision, Speed())
+
+    def timed(self, speeds: Mapping[str, Speed]) -> Budget:
+        """The same budget with the speeds of precisions."""
+        copy = self.model_copy()
+        copy._speeds = dict(speeds)
+        return copy
+
+    def _flops_at(self, rate: float) -> float:
+        """What the budget pays for at so many FLOP/s."""
         limit = float("inf") if self.deadline_hours is None else 3600 * self.deadline_hours * rate
         if self.flops is not None:
             return min(self.flops, limit)

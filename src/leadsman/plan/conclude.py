@@ -23,8 +23,10 @@ from leadsman.plan.settings.believe import belief_of_soundings
 from leadsman.plan.settings.runs import longest_departed
 from leadsman.plan.settings.settle import Settled, settle
 from leadsman.plan.soundings import epochs_of, final_options
+from leadsman.plan.speed import precision_speeds
 from leadsman.plan.workspace import Workspace
 from leadsman.runs import Recipe, Run
+from leadsman.train.ladder.design import LEAST_TOKENS
 
 Y = f"bpb.{data.HELD_OUT}"
 DRAWS = 4000
@@ -46,6 +48,7 @@ def conclude(found: Designed, runs: Sequence[Run], workspace: Workspace) -> dict
         DesignError: the soundings cannot carry a forecast.
         BudgetError: limits leave no choice.
     """
+    found = timed(found, runs)
     project = found.project
     table, axes, options, belief = weighed(found, runs)
     base, tried_at = _tried(axes, runs)
@@ -136,8 +139,25 @@ def settled_options(found: Designed, axes: Axes, settled: Settled, base: str) ->
         budget_flops=settled.budget_flops,
         beside=beside,
     )
-    moved = [axes.moved(recipe, settled.row) for recipe in plain]
-    return [recipe for recipe in moved if _has_text_for(found, recipe)]
+    options = []
+    for recipe in (axes.moved(each, settled.row) for each in plain):
+        tokens = int(recipe.tokens / found.project.budget.dearer(recipe.precision))
+        paid = replace(recipe, tokens=tokens)
+        if tokens >= LEAST_TOKENS and _has_text_for(found, paid):
+            options.append(paid)
+    return options
+
+
+def timed(found: Designed, runs: Sequence[Run]) -> Designed:
+    """The same with the speed of each precision that was tried."""
+    budget, reference = found.project.budget, found.ladder[0].precision
+    tried = [str(each.value) for each in found.axes.departures if each.axis == "precision"]
+    hardware = budget.on_hardware()
+    speeds = precision_speeds(
+        tried, reference, runs, None if hardware is None else hardware.accelerator
+    )
+    timed = found.project.model_copy(update={"budget": budget.timed(speeds)})
+    return replace(found, project=timed)
 
 
 def _has_text_for(found: Designed, recipe: Recipe) -> bool:

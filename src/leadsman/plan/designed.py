@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from leadsman.errors import BudgetError
 from leadsman.plan.project import Project
 from leadsman.plan.settings.axes import Axes
 from leadsman.plan.soundings import final_options
 from leadsman.runs import Mixture, Recipe
+from leadsman.train.device import fits, resolve_device
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,8 @@ class Designed:
         ladder: the soundings at the reference settings.
         beside: series of given models (:mod:`leadsman.plan.starts`): recipes but for their tokens.
         starts: the models, ready for JSON.
+        here: the planned run is made on this machine, so options that its trainer would refuse for
+            their memory are none.
     """
 
     project: Project
@@ -32,6 +36,7 @@ class Designed:
     ladder: Sequence[Recipe]
     beside: Sequence[Recipe] = ()
     starts: Sequence[Mapping[str, Any]] = ()
+    here: bool = False
 
     @cached_property
     def axes(self) -> Axes:
@@ -48,8 +53,12 @@ class Designed:
     def options(
         self, mixtures: Sequence[Mixture] | None = None, budget_flops: float | None = None
     ) -> list[Recipe]:
-        """What the budget can be spent on, at the reference settings."""
-        return final_options(
+        """What the budget can be spent on, at the reference settings.
+
+        Raises:
+            BudgetError: nothing is left; says what ruled options out.
+        """
+        options = final_options(
             self.project,
             self.mixtures if mixtures is None else mixtures,
             vocab_size=self.tokens["vocab_size"],
@@ -58,3 +67,13 @@ class Designed:
             full=self.tokens.get("full"),
             beside=self.beside,
         )
+        if not self.here:
+            return options
+        device = resolve_device("auto")
+        fitting = [each for each in options if fits(each, device)]
+        if not fitting:
+            raise BudgetError(
+                f"the run is made here, and no model weighed fits the memory of this {device}; "
+                "lower soundings.widths, or plan without --do"
+            )
+        return fitting

@@ -75,6 +75,12 @@ def load_accelerators(override: Path | None = None) -> dict[str, Accelerator]:
     return table
 
 
+def price_date() -> str:
+    """The day of the bundled table's prices."""
+    with as_file(files("leadsman.plan") / "accelerators.yaml") as bundled:
+        return str(load_yaml(bundled, _Table).price_date)
+
+
 def find_accelerator(name: str, override: Path | None = None) -> Accelerator:
     """An accelerator by its name in the table; capitals do not matter.
 

@@ -33,7 +33,8 @@ def interim_forecast(work: Path) -> dict[str, Any]:
     Returns:
         ``{runs, intervals: [{mixture, low, median, high}], left_out}`` with 80 % intervals, each
         mixture and each base model on it at its best size; ``left_out`` are base models with too
-        few runs as yet. ``{runs, why}`` where there are too few runs of a mixture.
+        few runs as yet. ``{runs, why}`` where there is no forecast yet: too few runs of a mixture,
+        runs that carry no law, limits that leave no choice, a project file that is being edited.
     """
     runs = [
         run

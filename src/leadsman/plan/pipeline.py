@@ -81,7 +81,7 @@ def make_plan(
         seed=project.seed,
         beside=beside,
     )
-    found = Designed(project, mixtures, tokens, ladder, beside, known)
+    found = Designed(project, mixtures, tokens, ladder, beside, known, here=here)
     found.options()  # limits that leave no choice are said before anything is trained
     places = _places(workspace, tokens, starts)
     if adaptive:

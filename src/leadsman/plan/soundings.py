@@ -20,7 +20,6 @@ import numpy as np
 
 from leadsman.errors import BudgetError, InputError
 from leadsman.plan.inference import ServingSpec, forward_flops
-from leadsman.plan.memory import TrainingSetting, estimate_memory
 from leadsman.plan.project import Project, SoundingSpec
 from leadsman.plan.starts import Start, open_starts
 from leadsman.runs import Mixture, ModelShape, Recipe
@@ -28,6 +27,7 @@ from leadsman.train.cost import estimate_ladder_seconds
 from leadsman.train.defaults import BATCH_TOKENS, LADDER_WIDTHS, default_recipe, shape_of_width
 from leadsman.train.ladder import plan_trunks
 from leadsman.train.ladder.design import LEAST_TOKENS, ladder_recipes
+from leadsman.train.memory import TrainingSetting, estimate_memory
 
 SEQ_LEN = 256
 REFERENCE_WORKERS = 2

@@ -243,7 +243,7 @@ def _tell_details(plan: Plan, words: DataWords, watcher: Watcher) -> None:
                 f"{setting_name(each['axis'])}: {setting_value(each['value'], each['axis'])} "
                 f"instead of {setting_value(each['reference'], each['axis'])} changes bits/byte by "
                 f"{100 * each['effect']:+.1f} % (80 %: {100 * each['low']:+.1f} to "
-                f"{100 * each['high']:+.1f} %)"
+                f"{100 * each['high']:+.1f} %)" + (f"; {each['note']}" if "note" in each else "")
             )
     kept = [
         f"{setting_name(each['axis'])} ({setting_value(each['kept'], each['axis'])})"

@@ -25,7 +25,7 @@
     const rows = (found) => found.map((trunk) => {
       const share = trunk.total_tokens ? trunk.tokens / trunk.total_tokens : 0;
       const row = element("div", "", { class: "trunk" });
-      row.append(element("span", trunk.label), element("progress", "", {
+      row.append(element("span", whole(trunk.label)), element("progress", "", {
         max: "1", value: String(share), "aria-label": trunk.label }),
       element("span", `${Math.round(100 * share)} %` +
         (trunk.loss === null ? "" : `, loss ${trunk.loss.toFixed(3)}`), { class: "soft" }));
@@ -40,7 +40,8 @@
     folded.querySelector("div").replaceChildren(...rows(finished));
   }
 
-  const said = (state, name) => state.words[name] || name;
+  const whole = (text) => text.replace(/ %/g, "\u00a0%");
+  const said = (state, name) => whole(state.words[name] || name);
 
   const colourOf = (state, names) => (name) => (name in state.colours ? state.colours[name]
     : [0, 6, 3, 7][names.indexOf(name) % 4]);
@@ -94,6 +95,15 @@
       y: { title: `${state.unit}, lower is better` } });
   }
 
+  // The best so far, in a sentence; nothing before the first forecast.
+  function ahead(state) {
+    const told = state.history.filter((each) => each.intervals).pop();
+    if (!told) return "";
+    const best = told.intervals.reduce((a, b) => (b.median < a.median ? b : a));
+    return `Ahead so far: ${said(state, best.mixture)}, with a forecast of ${best.median.toFixed(3)} ` +
+      `${state.unit} (four chances in five between ${best.low.toFixed(3)} and ${best.high.toFixed(3)}).`;
+  }
+
   function show(state) {
     stages(state);
     trunks(state);
@@ -110,7 +120,7 @@
     get("head").textContent = plan ? plan.head : "A plan is being made";
     get("now").textContent = plan ? `It should give ${plan.median.toFixed(3)} ${state.unit}, with four ` +
       `chances in five between ${plan.low.toFixed(3)} and ${plan.high.toFixed(3)}.`
-      : busy ? `${busy} small runs are under way.` : "";
+      : `${busy ? `${busy} small runs are under way. ` : ""}${ahead(state)}`;
   }
 
   async function ask() {

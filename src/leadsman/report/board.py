@@ -160,7 +160,7 @@ class State:
                 found.append(
                     {name: plain.get(name) for name in ("tokens", "total_tokens", "seconds")}
                     | {
-                        "label": f"{words.short(mixture)}: {size} parameters" if mixture else size,
+                        "label": f"{words.short(mixture)}: {size}" if mixture else size,
                         "loss": loss if usable else None,
                     }
                 )

@@ -149,6 +149,14 @@ const Chart = (() => {
     return (name) => [top + (categories.indexOf(name) + 0.5) * each, each];
   }
 
+  // A name in at most two lines of so many letters; what does not fit is cut.
+  function twoLines(name, fits) {
+    if (name.length <= fits) return [name];
+    const cut = (line) => (line.length > fits ? line.slice(0, fits - 1) + "…" : line);
+    const at = name.lastIndexOf(" ", fits);
+    return at < 1 ? [cut(name)] : [name.slice(0, at), cut(name.slice(at + 1))];
+  }
+
   function axes(svg, spec, at) {
     const grid = node("g", { class: "grid" }, svg), text = node("g", { class: "ticks" }, svg);
     const xTicks = (spec.x.log ? logTicks : linearTicks)(
@@ -169,9 +177,11 @@ const Chart = (() => {
       const place = rowsOf(spec.y.categories, at.top, at.height - at.bottom);
       const fits = Math.floor((at.left - 12) / 7.3);
       for (const name of spec.y.categories) {
-        const label = node("text", { x: at.left - 8, y: place(name)[0] + 4, "text-anchor": "end" },
-          text, name.length > fits ? name.slice(0, fits - 1) + "…" : name);
-        if (name.length > fits) node("title", {}, label, name);
+        const lines = twoLines(name, fits), middle = place(name)[0] + (lines.length > 1 ? -3 : 4);
+        const label = node("text", { x: at.left - 8, y: middle, "text-anchor": "end" }, text);
+        lines.forEach((line, number) =>
+          node("tspan", { x: at.left - 8, dy: number ? 14 : 0 }, label, line));
+        if (lines.join(" ") !== name) node("title", {}, label, name);
       }
     }
     if (spec.y.title)

@@ -24,7 +24,7 @@ def record_strip(findings: Findings) -> str:
             f"{text(fault.why)}.</b> <span>No track record is shown.</span>"
         )
         return _strip(said)
-    record = register.record
+    record, more = register.record, " class='more'"  # left out where there is little room
     if record is None:
         waiting = f"{register.pending} forecasts wait for their runs" if register.pending else ""
         return _strip(
@@ -32,12 +32,13 @@ def record_strip(findings: Findings) -> str:
             "<span>Intervals are calibrated on the public runs of the back-tests.</span>"
         )
     parts = [
-        f"<span>{100 * float(level):.0f} % interval held <b>{hits} of {record.count}</b></span>"
+        f"<span{'' if level == '0.95' else more}>{100 * float(level):.0f} % interval held "
+        f"<b>{hits} of {record.count}</b></span>"
         for level, hits in record.hits.items()
     ]
     parts.append(f"<span>mean error <b>{100 * record.mean_absolute_error:.1f} %</b></span>")
     width = 100 * record.sharpness["0.95"]
-    parts.append(f"<span>95 % interval <b>{width:.1f} %</b> wide (median)</span>")
+    parts.append(f"<span{more}>95 % interval <b>{width:.1f} %</b> wide (median)</span>")
     if record.count < FEW:
         parts.append("<span>too few to judge by</span>")
     return _strip("<span><b>Track record here</b></span>" + "".join(parts))

@@ -23,12 +23,17 @@ const Explore = (() => {
     for (const value of values) sum += value;
     return sum / values.length;
   }
-  function quantile(values, q) {
+  function quantiles(values, levels) {
     const sorted = Float64Array.from(values).sort();
-    const at = q * (sorted.length - 1), below = Math.floor(at);
-    const above = Math.min(below + 1, sorted.length - 1);
-    return sorted[below] + (at - below) * (sorted[above] - sorted[below]);
+    return levels.map((q) => {
+      const at = q * (sorted.length - 1), below = Math.floor(at);
+      const above = Math.min(below + 1, sorted.length - 1);
+      return sorted[below] + (at - below) * (sorted[above] - sorted[below]);
+    });
   }
+  const quantile = (values, q) => quantiles(values, [q])[0];
+  // Median and 80 % interval: [low, median, high].
+  const spread = (draws) => quantiles(draws, [0.1, 0.5, 0.9]);
   function worth(draws, objective) {
     return objective.kind === "quantile" ? quantile(draws, objective.q) : mean(draws);
   }
@@ -61,14 +66,20 @@ const Explore = (() => {
     return best;
   }
 
-  // Every curve's best at a budget (FLOPs), best first, with the chance that it is the lowest.
-  function decide(data, budget, served, objective) {
+  // Every curve's best at a budget (FLOPs), best first.
+  function ranked(data, budget, served, objective) {
     const options = [];
     for (const curve of data.curves) {
       const paid = curve.serve_flops_per_token * served + (curve.data_flops || 0);
       const point = bestOn(curve, budget - paid, objective);
       if (point) options.push({ curve, ...point, wins: 0 });
     }
+    return options.sort((a, b) => a.value - b.value);
+  }
+
+  // The same with the chance that each is the lowest.
+  function decide(data, budget, served, objective) {
+    const options = ranked(data, budget, served, objective);
     if (!options.length) return [];
     for (let d = 0; d < data.per_row; d += 1) {
       let winner = options[0];
@@ -76,7 +87,7 @@ const Explore = (() => {
       winner.wins += 1;
     }
     for (const option of options) option.probability_best = option.wins / data.per_row;
-    return options.sort((a, b) => a.value - b.value);
+    return options;
   }
 
   // How often an option with the data and settings of the best on average is the lowest.
@@ -141,15 +152,15 @@ const Explore = (() => {
         const size = `${Chart.si(best.curve.params)} parameters`, { way, drawn } = best.curve;
         const verb = way ? `${way[0].toUpperCase()}${way.slice(1)} (${size})` : `Train ${size}`;
         get("answer").textContent = `${verb} on ${Chart.si(best.tokens)} tokens${drawn}`;
-        get("why").textContent = `Forecast ${quantile(best.draws, 0.5).toFixed(3)}, 80 % ` +
-          `${quantile(best.draws, 0.1).toFixed(3)} to ${quantile(best.draws, 0.9).toFixed(3)} ` +
+        const [low, median, high] = spread(best.draws).map((each) => each.toFixed(3));
+        get("why").textContent = `Forecast ${median}, 80 % ${low} to ${high} ` +
           `${data.unit}. These data and settings are best in ` +
           `${Math.round(100 * sameLabel(options))} % of the draws. Training ` +
           `${cost(best.flops)}${serve ? `, serving ${cost(serve)}` : ""}` +
           `${data_flops ? `, data ${cost(data_flops)}` : ""}.`;
       }
       sizes(options);
-      frontier(now, cost);
+      frontier(now, options[0], cost);
       root.dataset.milliseconds = (performance.now() - began).toFixed(2);
       const top = options[0];
       root.dataset.decision = top ? JSON.stringify({ label: top.curve.label, width: top.curve.width,
@@ -162,10 +173,10 @@ const Explore = (() => {
       Object.keys(colours).forEach((mixture, position) => {
         const own = options.filter((option) => option.curve.mixture === mixture)
           .sort((a, b) => a.curve.params - b.curve.params);
+        const spreads = own.map((o) => spread(o.draws));
         if (own.length) series.push({ kind: "dots", name: own[0].curve.said, color: colours[mixture],
           shape: shapes[position % 4], x: own.map((o) => o.curve.params),
-          y: own.map((o) => quantile(o.draws, 0.5)), lo: own.map((o) => quantile(o.draws, 0.1)),
-          hi: own.map((o) => quantile(o.draws, 0.9)),
+          y: spreads.map((s) => s[1]), lo: spreads.map((s) => s[0]), hi: spreads.map((s) => s[2]),
           text: own.map((o) => `${Chart.si(o.curve.params)} parameters, ${Chart.si(o.tokens)} tokens: ` +
             `best in ${Math.round(100 * o.probability_best)} %`) });
       });
@@ -179,22 +190,32 @@ const Explore = (() => {
         y: { title: `${data.unit}, lower is better` } });
     }
 
-    function frontier(now, cost) {
-      const line = { x: [], y: [], lo: [], hi: [], text: [] };
+    // The best at each budget, which the budget's own slider does not move.
+    let drawn = { key: "" };
+    function lineOf(now, cost) {
+      const key = JSON.stringify([now.served, now.price, now.objective]);
+      if (drawn.key === key) return drawn;
+      const line = { key, x: [], y: [], lo: [], hi: [], text: [] };
       const from = Number(inputs.budget.min), to = Number(inputs.budget.max);
       const here = inputs.budget.value;
       for (let k = 0; k <= 20; k += 1) {
         const budget = now.budget * 10 ** ((from + ((to - from) * k) / 20 - here) / 100);
-        const best = decide(data, budget, now.served, now.objective)[0];
+        const best = ranked(data, budget, now.served, now.objective)[0];
         if (!best) continue;
         line.x.push(priced ? inMoney(budget, now.price) : budget);
-        line.y.push(quantile(best.draws, 0.5));
-        line.lo.push(quantile(best.draws, 0.1));
-        line.hi.push(quantile(best.draws, 0.9));
-        line.text.push(`${cost(budget)}: ${quantile(best.draws, 0.5).toFixed(3)} with ` +
+        const [low, median, high] = spread(best.draws);
+        line.y.push(median);
+        line.lo.push(low);
+        line.hi.push(high);
+        line.text.push(`${cost(budget)}: ${median.toFixed(3)} with ` +
           `${Chart.si(best.curve.params)} parameters, ${best.curve.said}`);
       }
-      const best = decide(data, now.budget, now.served, now.objective)[0];
+      drawn = line;
+      return line;
+    }
+
+    function frontier(now, best, cost) {
+      const line = lineOf(now, cost);
       const series = [{ kind: "band", name: "80 % interval", color: 2, x: line.x, lo: line.lo,
         hi: line.hi }, { kind: "line", name: "best at each budget", color: 2, ...line, lo: undefined,
         hi: undefined }];

@@ -93,7 +93,7 @@ def packed(findings: Findings) -> dict[str, Any]:
         "served": served,
         "served_unit": served or _typical_served(table, findings.plan["budget_flops"]),
         "price": cost.get("price_per_hour"),
-        "flops_per_second": cost.get("flops_per_second"),
+        "flops_per_second": cost.get("budget_flops_per_second") or cost.get("flops_per_second"),
         "currency": cost.get("currency") or "",
         "objective": findings.plan.get("objective") or {"kind": "mean"},
         "unit": unit_of(findings.plan["y"]),

@@ -20,7 +20,7 @@ def mixtures(findings: Findings) -> str:
     if "select" in findings.stages:
         chosen = findings.stages["select"]
         body += (
-            f"<p>{text(chosen['method'])} kept {chosen['documents']:,} documents "
+            f"<p>{text(findings.words.selector)} kept {chosen['documents']:,} documents "
             f"({megabytes(chosen['bytes'])}) for <b>{text(findings.words.short('selected'))}</b>. "
             f"{text(chosen['note'])}</p>"
         )

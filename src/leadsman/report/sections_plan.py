@@ -154,6 +154,11 @@ def settings(findings: Findings) -> str:
             numbers={1, 2, 3, 4},
             caption="Settings that were tried",
         )
+        body += "".join(
+            f'<p class="soft">{text(setting_value(each["value"]))}: {text(each["note"])}.</p>'
+            for each in tried
+            if "note" in each
+        )
     if kept:
         items = "".join(
             f"<li><b>{text(setting_name(each['axis']))}</b>: kept at "

@@ -47,6 +47,15 @@ def check_memory(recipe: Recipe, device: str, *, replicas: int = 1, branches: bo
         )
 
 
+def fits(recipe: Recipe, device: str) -> bool:
+    """Whether a run alone is within the memory of the machine or device (:func:`check_memory`)."""
+    from leadsman.train.footprint import estimate_memory_bytes
+    from leadsman.train.provenance import memory_bytes
+
+    needed = estimate_memory_bytes(recipe, device=device, branches=False)
+    return needed <= memory_bytes(device)
+
+
 def out_of_memory(error: BaseException, recipe: Recipe, device: str, *, replicas: int = 1) -> str:
     """What to say of an error that means memory ran out; empty for any other error."""
     from leadsman.train.footprint import estimate_memory_bytes

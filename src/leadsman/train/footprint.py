@@ -1,12 +1,13 @@
 """Bytes that a training process holds, told before it starts.
 
-    weights + gradients + optimizer state      by optimizer and methods (their formulas)
+    weights + optimizer state                  by optimizer and methods (their formulas)
+    + gradients, activations                   of one micro-batch, at the highest moment of a step
     + a copy of weights and state              where longer runs branch from the same trunk
     + checkpoint being written                 all of these but the gradients, once more
-    + activations                              of one micro-batch, 4 bytes a number
     + libraries
 
-What an optimizer holds for the length of one step is not counted.
+The moments of a step are those of :mod:`leadsman.train.memory`. What an optimizer holds for the
+length of one step is taken to be AdamW's.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from leadsman.runs import Recipe
-
-LIBRARY_BYTES = 8e8
+from leadsman.train.memory import TrainingSetting
+from leadsman.train.memory.estimate import TRAINER_BYTES, beside_by_moment
 
 
 @dataclass(frozen=True)
@@ -26,13 +27,14 @@ class Footprint:
         weights: trained parameters, and the index sets they are kept by.
         gradients: of all parameters.
         state: of the optimizer.
-        activations: of one micro-batch, logits included.
+        work: beside weights and state at the highest moment of a step: activations of one
+            micro-batch, logits, gradients.
     """
 
     weights: int
     gradients: int
     state: int
-    activations: float
+    work: float
 
 
 def footprint(recipe: Recipe, *, device: str = "cpu", replicas: int = 1) -> Footprint:
@@ -59,7 +61,7 @@ def footprint(recipe: Recipe, *, device: str = "cpu", replicas: int = 1) -> Foot
         weights=4 * params + indices,
         gradients=4 * params,
         state=optimizer.state_bytes(shape) - 4 * optimizer.state_numbers * factored,
-        activations=_activations(recipe, device, replicas),
+        work=_work(recipe, device, replicas, gradients=4 * params),
     )
 
 
@@ -81,16 +83,19 @@ def estimate_memory_bytes(
     parts = footprint(recipe, device=device, replicas=replicas)
     kept = parts.weights + parts.state
     copies = 2 if branches else 1
-    held = kept + parts.gradients + parts.activations + (2 * copies - 1) * kept
-    return replicas * held + LIBRARY_BYTES
+    held = kept + parts.work + (2 * copies - 1) * kept
+    return replicas * held + TRAINER_BYTES
 
 
-def _activations(recipe: Recipe, device: str, replicas: int) -> float:
+def _work(recipe: Recipe, device: str, replicas: int, *, gradients: float) -> float:
     from leadsman.train.micro_batches import micro_sequences
 
-    shape = recipe.shape
-    sequences = recipe.batch_tokens // shape.seq_len
-    at_once = micro_sequences(sequences, shape.seq_len, device, replicas=replicas)
-    kv_width = shape.kv_heads * shape.head_width
-    block = 9 * shape.width + 3 * kv_width + 4 * shape.ffn_width + 2 * shape.heads * shape.seq_len
-    return 4.0 * at_once * shape.seq_len * (shape.layers * block + 3 * shape.vocab_size)
+    sequences = recipe.batch_tokens // recipe.shape.seq_len
+    at_once = micro_sequences(sequences, recipe.shape.seq_len, device, replicas=replicas)
+    setting = TrainingSetting(
+        shape=recipe.shape,
+        sequences=at_once,
+        precision="bf16-mixed" if recipe.precision == "bf16" else "float32",
+        accumulate=at_once < sequences,
+    )
+    return max(beside_by_moment(setting, gradients).values())

@@ -8,8 +8,7 @@ joint draws behind it into ``plan_draws.parquet``:
 
 with one row for a mixture, settings, a shape and a level of compute; position ``k`` of ``draws`` is
 the same world in every row. ``settings`` names mixture and settings together and is empty at the
-reference; ``data_flops`` is what the data
-bought for the option takes from the budget, in FLOPs.
+reference; ``data_flops`` is what the data bought for the option takes from the budget, in FLOPs.
 """
 
 from __future__ import annotations
@@ -65,7 +64,7 @@ def account(
             "kind": decision.objective,
             "q": decision.quantile if decision.objective == "quantile" else None,
         },
-        "cost": cost_of(project, plan.chosen.recipe.flops),
+        "cost": cost_of(project, plan.chosen.recipe.flops, plan.chosen.recipe.precision),
         "serving": serving_of(project, plan.chosen.recipe.shape),
         "memory": memory_of(project, plan.chosen.recipe),
         "epochs": epochs_of_plan(found, axes, belief, plan.chosen.recipe),

@@ -123,7 +123,7 @@ def _row(project: Project, axes: Axes, recipe: Recipe, value: float) -> dict[str
         "params": float(recipe.shape.non_embedding_params),
         "tokens": float(recipe.tokens),
         "flops": recipe.flops,
-        "money": cost_of(project, recipe.flops)["money"],
+        "money": cost_of(project, recipe.flops, recipe.precision)["money"],
         "value": value,
         "per_cost": value / recipe.flops,
     }

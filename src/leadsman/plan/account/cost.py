@@ -6,30 +6,36 @@ from dataclasses import replace
 from typing import Any
 
 from leadsman.plan.inference import serving_cost
-from leadsman.plan.memory import estimate_memory
 from leadsman.plan.project import Project
 from leadsman.plan.soundings import memory_limit, memory_setting_of, serve_flops
 from leadsman.runs import ModelShape, Recipe
+from leadsman.train.memory import estimate_memory
 
 
-def cost_of(project: Project, flops: float) -> dict[str, Any]:
-    """Hours, money, energy and carbon of training FLOPs on the project's hardware."""
+def cost_of(project: Project, flops: float, precision: str) -> dict[str, Any]:
+    """Hours, money, energy and carbon of training FLOPs on the project's hardware.
+
+    ``flops_per_second`` is the speed in the precision, ``budget_flops_per_second`` the one that the
+    budget is counted at.
+    """
     budget = project.budget
     hardware = budget.on_hardware()
-    rate = budget.flops_rate
+    speed = budget.speed(precision).ratio
+    rate = None if budget.flops_rate is None else speed * budget.flops_rate
     hours = None if rate is None else flops / rate / 3600
     return {
         "hardware": budget.hardware,
         "devices": budget.devices,
         "flops_per_second": rate,
+        "budget_flops_per_second": budget.flops_rate,
         "utilisation": None if hardware is None else hardware.utilisation,
         "utilisation_from": None if hardware is None else hardware.source,
         "price_per_hour": budget.price,
         "currency": budget.currency,
         "hours": hours,
         "money": None if hours is None or budget.price is None else hours * budget.price,
-        "energy_kwh": None if hardware is None else hardware.energy_kwh(flops),
-        "carbon_kg": None if hardware is None else hardware.carbon_kg(flops),
+        "energy_kwh": None if hardware is None else hardware.energy_kwh(flops / speed),
+        "carbon_kg": None if hardware is None else hardware.carbon_kg(flops / speed),
     }
 
 
@@ -60,6 +66,8 @@ def memory_of(project: Project, recipe: Recipe) -> dict[str, Any]:
     """Peak of a training step by part, and the limit."""
     sequences = max(1, recipe.batch_tokens // recipe.shape.seq_len)
     setting = replace(memory_setting_of(recipe.shape), sequences=sequences)
+    if recipe.precision == "float32":
+        setting = replace(setting, precision="float32")
     estimate = estimate_memory(setting).to_dict()
     total, moment = estimate.pop("total"), estimate.pop("moment")
     limit = memory_limit(project)

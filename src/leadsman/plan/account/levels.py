@@ -65,7 +65,7 @@ def pareto_of(
         low, median, high = (float(v) for v in np.quantile(draws[:, row], [0.1, 0.5, 0.9]))
         if not front or median < front[-1]["median"]:
             point = curves.row(row, named=True)
-            money = cost_of(project, point["flops"])["money"]
+            money = cost_of(project, point["flops"], point["precision"])["money"]
             front.append(
                 {name: point[name] for name in ("flops", "params", "tokens")}
                 | {
@@ -90,7 +90,8 @@ def stored_draws(
     """The table of ``plan_draws.parquet``.
 
     Few worlds are stored: each option's are scaled so that at its own compute their mean is the
-    forecast's (``means``, by recipe), and the page starts at the plan.
+    forecast's (``means``, by recipe), and the page starts at the plan. FLOPs are those that the
+    budget pays at its own speed, where a precision is faster or slower.
     """
     points = level_points(options, axes, LOWEST, HIGHEST, LEVELS)
     spec = project.serving or ServingSpec(tokens=1.0)
@@ -100,7 +101,9 @@ def stored_draws(
     pairs = points.select("mixture", "label").iter_rows()
     settings = ["" if label == mixture else label for mixture, label in pairs]
     data_flops = project.budget.total_flops - settled.budget_flops
+    dearer = [project.budget.dearer(each) for each in points["precision"]]
     return points.select(kept).with_columns(
+        flops=points["flops"] * pl.Series(dearer),
         settings=pl.Series(settings),
         data_flops=pl.Series([data_flops if each else 0.0 for each in settings]),
         serve_flops_per_token=pl.Series([by_size[size] for size in points["total_params"]]),

@@ -10,7 +10,6 @@ import numpy as np
 from leadsman.humanize import count
 from leadsman.plan.decision import BeliefOfWays
 from leadsman.plan.designed import Designed
-from leadsman.plan.memory import estimate_memory
 from leadsman.plan.settings.axes import SELECTED, Axes
 from leadsman.plan.settings.reads import PointReads
 from leadsman.plan.settings.settle import Settled
@@ -18,6 +17,7 @@ from leadsman.plan.soundings import SEQ_LEN, epochs_of, memory_limit, memory_set
 from leadsman.plan.sources import EPOCHS
 from leadsman.runs import Recipe
 from leadsman.train.defaults import shape_of_width
+from leadsman.train.memory import estimate_memory
 
 NEAR = 0.95
 """Use of a limit from which it is said to hold the plan back."""

@@ -10,7 +10,8 @@ import polars as pl
 from leadsman.plan.decision import BeliefOfWays
 from leadsman.plan.designed import Designed
 from leadsman.plan.settings.axes import NONE, Axes
-from leadsman.plan.settings.settle import Settled
+from leadsman.plan.settings.settle import Settled, log_results
+from leadsman.plan.speed import told
 from leadsman.runs import Recipe
 
 UNTRIED = {
@@ -30,7 +31,8 @@ def settings_tried(
     """For each value tried: its effect on the result at the planned size and length.
 
     Effects are ratios less one (-0.02 is two per cent better), median and 80 % interval, against
-    the reference with all else as planned; repeats of text are counted.
+    the reference with all else as planned; repeats of text are counted. Precisions are compared at
+    equal hours where hours or money bind.
     """
     planned = axes.row(recipe)
     rows = []
@@ -41,6 +43,11 @@ def settings_tried(
             values.append(planned[axis])
         points = pl.DataFrame([planned | {axis: value} for value in [reference, *values]])
         logs = belief.effect(points) + belief.cost_of_repeats(points)
+        if axis == "precision":
+            budget = found.project.budget
+            shares = [budget.dearer(str(each)) for each in [planned[axis], reference, *values]]
+            plain = planned | {axis: reference}
+            logs += log_results(belief, plain, [shares[0] / share for share in shares[1:]])
         for place, value in enumerate(values, start=1):
             low, middle, high = np.expm1(np.quantile(logs[:, place] - logs[:, 0], [0.1, 0.5, 0.9]))
             rows.append(
@@ -54,9 +61,18 @@ def settings_tried(
                     "effect": float(middle),
                     "low": float(low),
                     "high": float(high),
+                    **_speed_of(found, axis, str(value)),
                 }
             )  # fmt: skip
     return rows
+
+
+def _speed_of(found: Designed, axis: str, value: str) -> dict[str, Any]:
+    """How fast a precision is beside the reference, and in words."""
+    if axis != "precision":
+        return {}
+    speed = found.project.budget.speed(value)
+    return {"speed": speed.ratio, "note": told(speed)}
 
 
 def settings_kept(found: Designed, axes: Axes) -> list[dict[str, Any]]:

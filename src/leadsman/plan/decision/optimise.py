@@ -12,7 +12,7 @@ the allowed points of the net, all optima, and optima of single worlds.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -121,26 +121,26 @@ class _Problem:
             return start, float(self.value(self.space.frame(start[None], branch), worlds)[0])
         scale = max(abs(float(self.value(self.space.frame(start[None], branch), worlds)[0])), 1e-12)
 
-        def around(place: Floats) -> pl.DataFrame:
-            forward = np.where(place + STEP <= 1, STEP, -STEP)
-            places = np.vstack([place, place + np.diag(forward)])
-            self._signs = np.sign(forward)
-            return self.space.frame(places, branch)
+        def around(place: Floats) -> tuple[pl.DataFrame, Floats]:
+            """A place and one beside it along each axis, and how far that one lies."""
+            steps = np.where(place + STEP <= 1, STEP, -STEP)
+            return self.space.frame(np.vstack([place, place + np.diag(steps)]), branch), steps
 
-        def slopes(values: Floats) -> Floats:
-            return np.asarray((values[..., 1:] - values[..., :1]) / (STEP * self._signs))
+        def slopes(values: Floats, steps: Floats) -> Floats:
+            return np.asarray((values[..., 1:] - values[..., :1]) / steps)
 
         def objective(place: Floats) -> tuple[float, Floats]:
-            values = self.value(around(place), worlds) / scale
-            return float(values[0]), slopes(values)
+            frame, steps = around(place)
+            values = self.value(frame, worlds) / scale
+            return float(values[0]), slopes(values, steps)
 
         def slack(place: Floats) -> Floats:
             frame = self.space.frame(place[None], branch)
             return np.array([each.slack(frame)[0] for each in self.constraints])
 
         def slack_slopes(place: Floats) -> Floats:
-            frame = around(place)
-            return slopes(np.stack([each.slack(frame) for each in self.constraints]))
+            frame, steps = around(place)
+            return slopes(np.stack([each.slack(frame) for each in self.constraints]), steps)
 
         limits = [{"type": "ineq", "fun": slack, "jac": slack_slopes}] if self.constraints else []
         found = minimize(
@@ -156,7 +156,7 @@ class _Problem:
         return place, float(both[1])
 
     @staticmethod
-    def _back(start: Floats, place: Floats, slack: Any) -> Floats:
+    def _back(start: Floats, place: Floats, slack: Callable[[Floats], Floats]) -> Floats:
         """The farthest allowed place on the way from an allowed start."""
         for share in np.linspace(1.0, 0.0, 41):
             there = start + share * (place - start)

@@ -21,6 +21,7 @@ import numpy as np
 import polars as pl
 
 from leadsman.errors import BudgetError
+from leadsman.plan.budget import Budget
 from leadsman.plan.decision import BeliefOfWays, Constraint, Dimension, Objective, Space, optimise
 from leadsman.plan.decision.purchase import Offer, Purchase, choose_purchases
 from leadsman.plan.decision.space import Floats
@@ -29,6 +30,7 @@ from leadsman.plan.settings.axes import ADD, NAMES, NUMBERS, Axes, Row
 from leadsman.plan.settings.reads import PointReads
 from leadsman.plan.soundings import serve_flops
 from leadsman.plan.sources import compute_left, money_for_data
+from leadsman.plan.speed import dearer
 from leadsman.runs import Recipe
 from leadsman.train.ladder.design import LEAST_TOKENS
 
@@ -78,7 +80,7 @@ def settle(
     total = project.budget.total_flops
     way = axes.ways.get(base)
     options = [each for each in options if axes.ways.get(each.mixture.name) == way]
-    space = space_of(axes, options, base)
+    space = space_of(axes, options, base, project.budget)
     objective = Objective(project.decision.objective, project.decision.quantile)
     offers = [
         Offer(each.name, each.price, full[each.name])
@@ -111,7 +113,8 @@ def settle(
     if not axes.departures:
         return Settled({}, purchase, total)
     _, point, flops = best(bought)
-    row = certain_settings(axes, belief, point, tried_at, certainty=project.vary.certainty)
+    certain = partial(certain_settings, certainty=project.vary.certainty, budget=project.budget)
+    row = certain(axes, belief, point, tried_at)
     if purchase is not None and any(not row.get(ADD + name) for name in bought):
         used = frozenset(name for name in bought if row.get(ADD + name))
         purchase = replace(
@@ -120,14 +123,16 @@ def settle(
             price=sum(each.cost for each in offers if each.name in used),
         )
         _, point, flops = best(used)
-        row = certain_settings(axes, belief, point, tried_at, certainty=project.vary.certainty)
+        row = certain(axes, belief, point, tried_at)
     return Settled(row, purchase, flops)
 
 
-def space_of(axes: Axes, options: Sequence[Recipe], base: str) -> Space:
+def space_of(axes: Axes, options: Sequence[Recipe], base: str, budget: Budget) -> Space:
     """Size, tokens and the measured settings of one mixture."""
     params = [float(each.shape.non_embedding_params) for each in options]
-    most = max(each.tokens for each in options)
+    tried = [str(each.value) for each in axes.departures if each.axis == "precision"]
+    cheapest = min([1.0, *(budget.dearer(each) for each in tried)])
+    most = max(each.tokens for each in options) / cheapest
     dimensions = {
         "params": _range(min(params), max(params)),
         "tokens": Dimension(low=float(LEAST_TOKENS), high=MARGIN * max(most, 2.0 * LEAST_TOKENS)),
@@ -173,7 +178,7 @@ def limits_of(
 
     def cost(points: pl.DataFrame) -> Floats:
         at = np.log(points["params"].to_numpy())
-        per_token = np.exp(np.interp(at, logs, train))
+        per_token = np.exp(np.interp(at, logs, train)) * dearer(project.budget, points)
         return np.asarray(
             points["tokens"].to_numpy() * per_token + np.interp(at, logs, serve) * served
         )
@@ -219,11 +224,13 @@ def certain_settings(
     tried_at: Mapping[str, float],
     *,
     certainty: float,
+    budget: Budget | None = None,
 ) -> Row:
     """The settings of a point, put back where the runs do not say that they are better.
 
     Each is judged alone, with all others at the reference: numbers where they are planned to be
-    used, the others where they were tried. What text that repeats costs is that of the plan.
+    used, the others where they were tried. What text that repeats costs is that of the plan, and a
+    precision is compared at equal hours where these bind.
 
     Args:
         axes: with the departures that were measured.
@@ -231,6 +238,7 @@ def certain_settings(
         planned: the point, with params and tokens.
         tried_at: params and tokens of the runs that tried settings.
         certainty: least chance of being better.
+        budget: tells what a precision takes of it.
     """
     row = _settings(planned, axes)
     plain = {name: axes.reference.get(name, 0.0) for name in row}
@@ -240,9 +248,21 @@ def certain_settings(
             pair = pl.DataFrame([{**at, **plain, name: value}, {**at, **plain}])
             there = pl.DataFrame([{**planned, **plain, name: value}, {**planned, **plain}])
             effects = belief.effect(pair) + belief.cost_of_repeats(there)
+            if name == "precision" and budget is not None:
+                shares = [1.0, budget.dearer(str(value))]
+                effects += log_results(belief, {**planned, **plain}, shares)
             if float((effects[:, 0] < effects[:, 1]).mean()) < certainty:
                 row[name] = plain[name]
     return {} if row == plain else row
+
+
+def log_results(
+    belief: BeliefOfWays, row: Mapping[str, float | str], shares: Sequence[float]
+) -> Floats:
+    """Draws of the log result with shares of the tokens of a row, shape (worlds, shares)."""
+    tokens = float(row["tokens"])
+    points = pl.DataFrame([{**row, "tokens": tokens * share} for share in shares])
+    return np.log(belief.draws(points))
 
 
 def _range(low: float, high: float) -> Dimension:

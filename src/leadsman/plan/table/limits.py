@@ -9,9 +9,10 @@ from leadsman.laws.table import column
 from leadsman.plan.decision.constraints import Constraint
 from leadsman.plan.decision.repetition import Repetition
 from leadsman.plan.decision.space import Dimension, Floats
-from leadsman.plan.memory import TrainingSetting, estimate_memory
+from leadsman.plan.speed import Speed, dearer, peak_speed
 from leadsman.plan.table.spec import MemorySpec, TableSpec
 from leadsman.train.defaults import shape_of_params
+from leadsman.train.memory import TrainingSetting, estimate_memory
 
 MEMORY_KNOTS = 9
 
@@ -27,7 +28,8 @@ def constraints_of(spec: TableSpec, *, flops: float | None = None) -> list[Const
     served = serving.tokens if serving is not None and serving.in_budget else 0.0
 
     def cost(points: pl.DataFrame) -> Floats:
-        return np.asarray(training_flops(points) + 2.0 * points["params"].to_numpy() * served)
+        training = training_flops(points) * dearer(spec.budget, points)
+        return np.asarray(training + 2.0 * points["params"].to_numpy() * served)
 
     limit = spec.budget.total_flops if flops is None else flops
     found = [Constraint("budget", limit, cost, "FLOPs")]
@@ -47,6 +49,43 @@ def constraints_of(spec: TableSpec, *, flops: float | None = None) -> list[Const
 
         found.append(Constraint("max_epochs", spec.max_epochs, epochs, "epochs"))
     return found
+
+
+def timed(spec: TableSpec, runs: pl.DataFrame) -> TableSpec:
+    """The same with the speed of each precision that may be chosen: as the runs tell it (column
+    ``tokens_per_second``, at sizes that ran in both), else by the table of accelerators.
+    """
+    names = spec.space["precision"].choices or () if "precision" in spec.space else ()
+    budget, reference = spec.budget, spec.budget.precision
+    hardware = budget.on_hardware()
+    accelerator = None if hardware is None else hardware.accelerator
+    measured = _speeds_in(runs, reference)
+    speeds = {
+        name: Speed(measured[name], "ledger")
+        if name in measured
+        else peak_speed(name, reference, accelerator)
+        for name in names
+        if name != reference
+    }
+    return spec.model_copy(update={"budget": budget.timed(speeds)})
+
+
+def _speeds_in(runs: pl.DataFrame, reference: str) -> dict[str, float]:
+    """Tokens a second over those of the reference precision, medians over sizes."""
+    wanted = ("precision", "params", "tokens_per_second")
+    if not set(wanted) <= set(runs.columns):
+        return {}
+    sides = (
+        runs.select(wanted)
+        .drop_nulls()
+        .filter(pl.col("tokens_per_second") > 0)
+        .group_by("precision", "params")
+        .agg(pl.col("tokens_per_second").median())
+    )
+    usual = sides.filter(pl.col("precision") == reference).drop("precision")
+    both = sides.join(usual, on="params", suffix="_usual")
+    ratio = pl.col("tokens_per_second") / pl.col("tokens_per_second_usual")
+    return dict(both.group_by("precision").agg(ratio.median()).iter_rows())
 
 
 def repetition_of(spec: TableSpec, runs: pl.DataFrame) -> Repetition | None:

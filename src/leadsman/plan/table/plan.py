@@ -30,7 +30,8 @@ from leadsman.plan.sources import (
     quantity_constraints,
     with_sources,
 )
-from leadsman.plan.table.limits import constraints_of, repetition_of, training_flops
+from leadsman.plan.speed import told
+from leadsman.plan.table.limits import constraints_of, repetition_of, timed, training_flops
 from leadsman.plan.table.spec import TableSpec
 
 NEXT_NET = 128
@@ -80,6 +81,7 @@ def plan_table(runs: pl.DataFrame, spec: TableSpec) -> TablePlan:
     """
     check_tokenizers(runs, spec.y)
     space = Space(spec.space)
+    spec = timed(spec, runs)
     runs, said = _readable(runs, spec, space)
     check_limits(spec, space)
     belief = BeliefOfRuns(
@@ -107,7 +109,7 @@ def plan_table(runs: pl.DataFrame, spec: TableSpec) -> TablePlan:
         tolerance=spec.regret_tolerance,
     )
     rules = _rules(space, belief, constraints, decision)
-    notes = (*said, *notes, *belief.warnings, *_far(decision, runs))
+    notes = (*said, *notes, *belief.warnings, *_far(decision, runs), *_speeds(spec))
     return TablePlan(decision, front, rules, ranked, points, notes, belief.law, purchase)
 
 
@@ -149,6 +151,16 @@ def _far(decision: Decision, runs: pl.DataFrame) -> tuple[str, ...]:
     """A sentence where the choice lies far beyond the runs."""
     chosen = training_flops(decision.candidates[:1])[0] / training_flops(runs).max()
     return (f"{chosen:.3g}x the compute of the largest run.",) if chosen > FAR else ()
+
+
+def _speeds(spec: TableSpec) -> tuple[str, ...]:
+    """What was taken for the speed of each precision, where it counts."""
+    names = spec.space["precision"].choices or () if "precision" in spec.space else ()
+    return tuple(
+        f"{name} beside {spec.budget.precision}: {told(spec.budget.speed(name))}."
+        for name in names
+        if name != spec.budget.precision and spec.budget.bound_by_time
+    )
 
 
 def _data(

@@ -85,9 +85,10 @@ def stack_jobs(jobs: Sequence[TrunkJob], most: int) -> list[TrunkJob]:
 
 def largest_stack(recipes: Sequence[Recipe], device: str, *, workers: int) -> int:
     """Runs side by side that fit the memory, spread over the workers."""
-    from leadsman.train.footprint import LIBRARY_BYTES, estimate_memory_bytes
+    from leadsman.train.footprint import estimate_memory_bytes
+    from leadsman.train.memory.estimate import TRAINER_BYTES
     from leadsman.train.provenance import memory_bytes
 
-    each = max(estimate_memory_bytes(recipe, device=device) for recipe in recipes) - LIBRARY_BYTES
-    room = MEMORY_SHARE * memory_bytes(device) / workers - LIBRARY_BYTES
+    each = max(estimate_memory_bytes(recipe, device=device) for recipe in recipes) - TRAINER_BYTES
+    room = MEMORY_SHARE * memory_bytes(device) / workers - TRAINER_BYTES
     return max(1, min(MOST_STACKED, int(room / each), math.ceil(len(recipes) / workers)))

@@ -1,6 +1,6 @@
 """How much memory a training step will need, before it is run."""
 
-from leadsman.plan.memory.estimate import MemoryEstimate, estimate_memory
-from leadsman.plan.memory.setting import TrainingSetting
+from leadsman.train.memory.estimate import MemoryEstimate, estimate_memory
+from leadsman.train.memory.setting import TrainingSetting
 
 __all__ = ["MemoryEstimate", "TrainingSetting", "estimate_memory"]

@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from leadsman.plan.memory.activations import (
+from leadsman.train.memory.activations import (
     block_bytes,
     cast_bytes,
     head_bytes,
@@ -23,8 +23,8 @@ from leadsman.plan.memory.activations import (
     logits_bytes,
     scratch_bytes,
 )
-from leadsman.plan.memory.setting import TrainingSetting
-from leadsman.plan.memory.states import (
+from leadsman.train.memory.setting import TrainingSetting
+from leadsman.train.memory.states import (
     gradient_bytes,
     optimizer_bytes,
     step_bytes,
@@ -37,6 +37,10 @@ over 28 configurations (benchmarks/plan/results/memory.json)."""
 
 LIBRARY_BYTES = 4.7e8
 """What a process with torch and transformers holds before a model is built (the same file)."""
+
+TRAINER_BYTES = 1.1e9
+"""What a process of Leadsman's own trainer holds beside its tensors on a CPU, compiled graphs and
+evaluation included (benchmarks/train/results/process_memory.json)."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,21 @@ class MemoryEstimate:
         return asdict(self)
 
 
+def beside_by_moment(setting: TrainingSetting, gradients: float) -> dict[str, float]:
+    """Bytes beside weights and optimizer state at each of the four moments."""
+    shape = setting.shape
+    forward = cast_bytes(setting) + kept_bytes(setting)
+    recomputed = block_bytes(setting) if setting.checkpointing else 0.0
+    early = gradients if setting.accumulate else 0.0
+    embedding = 4.0 * shape.vocab_size * shape.width if setting.lora_rank is None else 0.0
+    return {
+        "loss": forward + head_bytes(setting) + early + logits_bytes(setting),
+        "backward": forward + max(early, embedding) + recomputed + scratch_bytes(setting),
+        "end": gradients + embedding,
+        "step": gradients + step_bytes(setting),
+    }
+
+
 def estimate_memory(setting: TrainingSetting) -> MemoryEstimate:
     """Peak bytes of a training step.
 
@@ -88,20 +107,11 @@ def estimate_memory(setting: TrainingSetting) -> MemoryEstimate:
     >>> estimate.moment, round(estimate.total / 1e6)
     ('loss', 254)
     """
-    shape = setting.shape
     weights, state = weight_bytes(setting), optimizer_bytes(setting)
     gradients = gradient_bytes(setting)
-    casts, kept = cast_bytes(setting), kept_bytes(setting)
-    logits, work = logits_bytes(setting), scratch_bytes(setting)
-    recomputed = block_bytes(setting) if setting.checkpointing else 0.0
+    casts, kept, logits = cast_bytes(setting), kept_bytes(setting), logits_bytes(setting)
     early = gradients if setting.accumulate else 0.0
-    embedding = 4.0 * shape.vocab_size * shape.width if setting.lora_rank is None else 0.0
-    beside = {
-        "loss": casts + kept + head_bytes(setting) + early + logits,
-        "backward": casts + kept + max(early, embedding) + recomputed + work,
-        "end": gradients + embedding,
-        "step": gradients + step_bytes(setting),
-    }
+    beside = beside_by_moment(setting, gradients)
     moment = max(beside, key=lambda name: beside[name])
     in_step = moment in ("end", "step")
     total = weights + state + beside[moment]

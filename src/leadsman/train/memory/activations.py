@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from leadsman.plan.memory.setting import TrainingSetting
+from leadsman.train.memory.setting import TrainingSetting
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from leadsman.plan.memory.setting import TrainingSetting, block_matrices
+from leadsman.train.memory.setting import TrainingSetting, block_matrices
 
 MOMENTS = {"sgd": 0, "sgd-momentum": 1, "adamw": 2, "adamw-8bit": 2, "lion": 1}
 """State tensors of a parameter's size."""

@@ -3,10 +3,10 @@
 import pytest
 
 from leadsman.errors import InputError
-from leadsman.plan.memory import TrainingSetting, estimate_memory
-from leadsman.plan.memory.activations import head_bytes, kept_bytes
-from leadsman.plan.memory.states import gradient_bytes, optimizer_bytes, trainable, weight_bytes
 from leadsman.runs import ModelShape
+from leadsman.train.memory import TrainingSetting, estimate_memory
+from leadsman.train.memory.activations import head_bytes, kept_bytes
+from leadsman.train.memory.states import gradient_bytes, optimizer_bytes, trainable, weight_bytes
 
 SMALL = ModelShape(
     layers=3, width=64, heads=4, kv_heads=2, ffn_width=160, vocab_size=512, seq_len=64
