@@ -155,7 +155,7 @@ def truth(recipe, constant):
 
 @pytest.fixture(scope="module", params=["worthless", "free"])
 def world(request):
-    """A plan after soundings that read the selected text up to five times, the plan up to some twenty."""
+    """A plan after soundings that read the selected text up to five times; it reads more."""
     constant = {"worthless": 0.05, "free": 1e6}[request.param]
     project = Project.model_validate(
         {
