@@ -116,14 +116,25 @@ def test_a_best_rate_moves_by_a_power_of_the_tokens_so_only_on_a_log_scale(axes,
     """On a linear scale a shift in the log would be one in the rate itself, far beyond it."""
     tried = [SHORT | {"lr": lr, "keep": "0.25"} for lr in (0.003, 0.012)]
     learned = learn(axes, tried, [0.02, 0.02], scale=scale)
-    rates = [axes.reference["lr"], 0.003]
+    rates = [axes.reference["lr"], 0.003, 0.012]
     gaps = []
     for at in (SHORT, LONG):
         points = pl.DataFrame([at | {"lr": lr, "keep": "0.25"} for lr in rates])
         means = learned.effect(points).mean(axis=0)
-        gaps.append(means[1] - means[0])
+        gaps.append(means[1:] - means[0])
     assert gaps[0] == pytest.approx(0.02, abs=0.005)
-    assert (abs(gaps[1] - gaps[0]) > 0.02) == moves
+    # The higher rate loses in the long run; no run has shown that the lower one would gain.
+    assert gaps[1][0] == pytest.approx(0.02, abs=0.005)
+    assert (gaps[1][1] - gaps[0][1] > 0.02) == moves
+
+
+def test_one_unlucky_run_promises_nothing_for_a_long_one(axes):
+    """A run at twice the rate failed by 8 %; at half of it a long run is promised no gain."""
+    tried = [SHORT | {"lr": lr, "keep": "0.25"} for lr in (0.003, 0.012)]
+    learned = learn(axes, tried, [0.017, 0.08])
+    points = [LONG | {"lr": lr, "keep": "0.25"} for lr in (axes.reference["lr"], 0.003)]
+    means = learned.effect(pl.DataFrame(points)).mean(axis=0)
+    assert means[1] - means[0] == pytest.approx(0.017, abs=0.01)
 
 
 def test_the_effect_of_a_selection_rate_is_less_sure_at_another_length(axes, learned):

@@ -9,7 +9,10 @@ effect, and a misfit of the law cannot pass for one. Its product with scale is z
 the runs that depart, so what is measured at one size is carried to others as it is, with a spread
 that grows. The best learning rate and batch are known to move with the length of a run: their
 squares are of the distance from a best value that moves by a published power of the tokens, and the
-products with log tokens carry what the runs say otherwise. The effect of which text is read
+products with log tokens carry what the runs say otherwise. Where a setting was tried at one length
+only, a move takes from what was measured and never adds to it: one unlucky run makes a curvature
+that, carried to a run a hundred times as long, would promise what no run has shown. The effect of
+which text is read
 (shares, the rate of a selection) moves little. Noise and ``lambda`` maximise the evidence (MacKay
 1992; scikit-learn's BayesianRidge), so settings that a few runs hardly tell apart keep wide, small
 effects. A setting that never varies in the runs has no effect that could be known: it is held at
@@ -28,6 +31,9 @@ from sklearn.linear_model import BayesianRidge
 from leadsman.plan.decision.space import Floats, Space, Worlds
 
 FLAT = 1e-9
+
+SEVERAL_LENGTHS = np.log(1.5)
+"""Range of log tokens from which a setting counts as tried at several lengths."""
 
 DRIFT = {"lr": -0.4, "batch_tokens": 0.57}
 """Power of the tokens with which the best value of a setting moves, as published.
@@ -66,6 +72,7 @@ class SettingsEffect:
         self._numbers: list[str] = []
         self._names: dict[str, list[str]] = {}
         self._drifting: set[str] = set()
+        self._several_lengths: set[str] = set()
 
     @property
     def varies(self) -> bool:
@@ -106,13 +113,16 @@ class SettingsEffect:
         """Expected effect on the log result, shape (n,)."""
         if not self.varies:
             return np.zeros(len(points))
-        return np.asarray(self._features(points) @ self._coefficients)
+        held = self._features(points, moved=False) @ self._coefficients
+        return np.asarray(held + self._moves(points, self._coefficients))
 
     def draws(self, points: pl.DataFrame, pick: Worlds) -> Floats:
         """Draws of the effect, shape (worlds, n)."""
         if not self.varies:
             return np.zeros((len(np.arange(self._worlds)[pick]), len(points)))
-        return np.asarray(self._draws[pick] @ self._features(points).T)
+        draws = self._draws[pick]
+        held = draws @ self._features(points, moved=False).T
+        return np.asarray(held + self._moves(points, draws))
 
     def _choose(self, runs: pl.DataFrame) -> None:
         self._numbers, self._names, self.constant = [], {}, {}
@@ -131,8 +141,9 @@ class SettingsEffect:
 
     def _place(self, runs: pl.DataFrame) -> None:
         self._centre, self._width, self._at = {}, {}, {}
+        self._several_lengths.clear()
         self._scale_columns = [name for name in ("params", "tokens") if name in runs.columns]
-        logs = {name: np.log(runs[name].to_numpy().astype(float)) for name in self._scale_columns}
+        logs = self._logs(runs)
         self._scale_width: dict[str, float] = {
             name: float(each.std()) or 1.0 for name, each in logs.items()
         }
@@ -142,6 +153,8 @@ class SettingsEffect:
             departs = np.abs(scaled - self._centre[name]) > FLAT
             self._width[name] = float(np.sqrt(((scaled - self._centre[name])[departs] ** 2).mean()))
             self._at[name] = {key: float(each[departs].mean()) for key, each in logs.items()}
+            if "tokens" in logs and np.ptp(logs["tokens"][departs]) > SEVERAL_LENGTHS:
+                self._several_lengths.add(name)
         for name in self._names:
             usual = runs[name].mode().sort()[0]
             departs = (runs[name] != usual).to_numpy()
@@ -159,19 +172,40 @@ class SettingsEffect:
             return 0.0
         return DRIFT[name] * (log_tokens - self._at[name]["tokens"]) / self._width[name]
 
+    def _moves(self, points: pl.DataFrame, coefficients: Floats) -> Floats:
+        """What it changes, settings held, that best values move.
+
+        Args:
+            points: settings, n of them.
+            coefficients: shape (..., k).
+
+        Returns:
+            Shape (..., n).
+        """
+        total = np.zeros((*coefficients.shape[:-1], len(points)))
+        for name in self._drifting & set(points.columns):
+            square = len(self._numbers) + self._numbers.index(name)
+            away = -2 * self._linear(name, points) * self._drift(name, self._logs(points)["tokens"])
+            change = coefficients[..., square, None] * away
+            total += change if name in self._several_lengths else np.maximum(change, 0)
+        return total
+
     def _reach(self, name: str, key: str) -> float:
         """How fast what is measured at one scale stops to hold at others."""
         return TEXT_DRIFT if name.startswith(TEXT) else 1 / self._scale_width[key]
 
-    def _features(self, points: pl.DataFrame) -> Floats:
-        linear = {
-            name: (self._scaled(name, points) - self._centre[name]) / self._width[name]
-            for name in self._numbers
-        }
-        logs = {name: np.log(points[name].to_numpy().astype(float)) for name in self._scale_columns}
+    def _linear(self, name: str, points: pl.DataFrame) -> Floats:
+        return (self._scaled(name, points) - self._centre[name]) / self._width[name]
+
+    def _logs(self, points: pl.DataFrame) -> dict[str, Floats]:
+        return {name: np.log(points[name].to_numpy().astype(float)) for name in self._scale_columns}
+
+    def _features(self, points: pl.DataFrame, *, moved: bool = True) -> Floats:
+        linear = {name: self._linear(name, points) for name in self._numbers}
+        logs = self._logs(points)
         columns = [*linear.values()]
         for name, each in linear.items():
-            best = self._drift(name, logs["tokens"]) if "tokens" in logs else 0.0
+            best = self._drift(name, logs["tokens"]) if moved and "tokens" in logs else 0.0
             columns.append((each - best) ** 2 - best**2)
         columns += [a * b for a, b in itertools.combinations(linear.values(), 2)]
         columns += [
