@@ -1,6 +1,8 @@
 import json
 import sys
+from pathlib import Path
 
+import polars as pl
 import pytest
 
 from leadsman.cli.main import run
@@ -211,3 +213,21 @@ def test_of_thousands_of_sources_the_largest_are_printed(tmp_path, leadsman):
         assert "(871 smaller sources)" in out
         assert len(out.splitlines()) < 40
         assert "s39" in out  # one of the largest
+
+
+@pytest.mark.parametrize("command", ["convert", "dedup"])
+def test_a_damaged_input_among_others_is_set_aside(tmp_path, leadsman, raw, command):
+    damaged = tmp_path / "bad.parquet"
+    damaged.write_bytes(b"junk")
+    words = ["corpus", "convert"] if command == "convert" else ["dedup"]
+    out = tmp_path / "out"
+    code, _, err = leadsman(*words, raw, damaged, "--out", out, "--max-reject-rate", 0.05)
+    assert code == 0, err
+    assert "bad.parquet: damaged after row 0" in err
+    assert Corpus.open(out).documents == (61 if command == "convert" else 60)
+    files = [pl.read_parquet(path)["file"] for path in out.glob("rejects/rows-*.parquet")]
+    assert [Path(name).name for name in pl.concat(files)] == ["bad.parquet"]
+    # One row of 62 is more than the default of a hundredth.
+    code, _, err = leadsman(*words, raw, damaged, "--out", tmp_path / "strict")
+    assert code == 2
+    assert "bad.parquet" in err

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from leadsman.corpus import ConvertReport, Corpus, Extent
     from leadsman.corpus.dedup.settings import DedupSettings
+    from leadsman.corpus.readers.rejects import Reject
     from leadsman.corpus.shards.estimate import Estimate
 
 MOST_SOURCES = 30
@@ -57,12 +58,14 @@ class OpenedInputs:
     """The inputs of a command.
 
     Attributes:
-        corpora: one for each path.
+        corpora: one for each path that holds documents.
         converted: those that were made of other files now.
+        unreadable: the first problem of each path of which no document can be read.
     """
 
     corpora: list[Corpus]
     converted: list[Corpus]
+    unreadable: list[Reject]
 
     @property
     def joined(self) -> Corpus:
@@ -75,6 +78,8 @@ class OpenedInputs:
         """Say, on the error stream, what was not read."""
         from leadsman.corpus.convert import ConvertReport
 
+        for reject in self.unreadable:
+            typer.echo(f"no document can be read of {reject}", err=True)
         left_out: set[str] = set()
         for corpus in self.converted:
             report = ConvertReport.of(corpus)
@@ -91,7 +96,7 @@ class OpenedInputs:
         """Copy what is known of unusable rows to ``OUT/rejects``."""
         from leadsman.corpus.convert import keep_rejects
 
-        keep_rejects(self.converted, out)
+        keep_rejects(self.converted, out, self.unreadable)
 
 
 def open_inputs(
@@ -103,19 +108,36 @@ def open_inputs(
 ) -> OpenedInputs:
     """The inputs as corpora; what is none is converted under ``OUT.inputs``.
 
-    What could not be read is said. With ``sketch``, the first step of that deduplication is done
-    on the way.
+    What could not be read is said; a path of which nothing can be read is left out while the others
+    hold enough documents. With ``sketch``, the first step of that deduplication is done on the way.
+
+    Raises:
+        InputError: no document can be read, or too large a share of the rows cannot.
     """
     from leadsman.corpus import open_or_convert
+    from leadsman.corpus.readers.rejects import NothingReadableError
 
     cache = f"{out.rstrip('/')}.inputs"
     options: dict[str, Any] = {
         "max_reject_rate": max_reject_rate,
         "metadata": tuple(metadata or ()),
     }
-    corpora = [open_or_convert(path, cache, sketch=sketch, **options) for path in paths]
-    made = [corpus for corpus, path in zip(corpora, paths) if corpus.location != path]
-    opened = OpenedInputs(corpora, made)
+    corpora: list[Corpus] = []
+    converted: list[Corpus] = []
+    failed: list[NothingReadableError] = []
+    for path in paths:
+        try:
+            corpora.append(open_or_convert(path, cache, sketch=sketch, **options))
+        except NothingReadableError as error:
+            failed.append(error)
+            continue
+        if corpora[-1].location != path:
+            converted.append(corpora[-1])
+    unusable = sum(error.count for error in failed)
+    rows = unusable + sum(corpus.documents for corpus in corpora)
+    if failed and (not corpora or unusable > max_reject_rate * rows):
+        raise failed[0]
+    opened = OpenedInputs(corpora, converted, [error.first for error in failed])
     opened.tell()
     return opened
 

@@ -17,7 +17,12 @@ from leadsman.corpus.corpus import MANIFEST, Corpus
 from leadsman.corpus.dedup.settings import DedupSettings
 from leadsman.corpus.dedup.sketches import SKETCHES, SketchWriter
 from leadsman.corpus.readers.options import MAX_DOCUMENT_BYTES
-from leadsman.corpus.readers.rejects import Rejects
+from leadsman.corpus.readers.rejects import (
+    NothingReadableError,
+    Reject,
+    Rejects,
+    write_rejects,
+)
 from leadsman.corpus.readers.sources import (
     TEXT_SUFFIXES,
     check_readable,
@@ -100,8 +105,15 @@ def open_or_convert(
     return convert(path, place, sketch=sketch, **options).corpus
 
 
-def keep_rejects(corpora: Sequence[Corpus], out: str | Path) -> int:
+def keep_rejects(
+    corpora: Sequence[Corpus], out: str | Path, unreadable: Sequence[Reject] = ()
+) -> int:
     """Copy the records of unusable rows of converted corpora to ``OUT/rejects``.
+
+    Args:
+        corpora: converted ones.
+        out: of the job that reads them.
+        unreadable: what stands for inputs that gave no corpus.
 
     Returns:
         How many files there are now; they begin with those of the first corpus.
@@ -114,6 +126,9 @@ def keep_rejects(corpora: Sequence[Corpus], out: str | Path) -> int:
                 f"rejects/rows-{files:05d}.parquet", corpus.directory().read(f"rejects/{name}")
             )
             files += 1
+    if unreadable:
+        write_rejects(directory, files, unreadable)
+        files += 1
     return files
 
 
@@ -175,8 +190,17 @@ def convert(
     rejects = Rejects(directory)
 
     def batches() -> Iterator[pa.RecordBatch]:
+        documents, unreadable = 0, []
         for path in inputs:
-            yield from read_source(path, rejects=rejects, **options)
+            try:
+                for batch in read_source(path, rejects=rejects, **options):
+                    documents += batch.num_rows
+                    yield batch
+            except NothingReadableError as error:  # the others may hold enough
+                unreadable.append(error)
+        if unreadable and not documents:
+            raise unreadable[0]
+        rejects.check(documents, max_reject_rate)
 
     with nullcontext() if sketch is None else SketchWriter(directory, sketch) as watcher:
         corpus = write_corpus(

@@ -42,6 +42,19 @@ class Reject:
         return f"{place}: {self.reason}"
 
 
+class NothingReadableError(InputError):
+    """A source of which not one document can be read.
+
+    Attributes:
+        first: its first reject.
+        count: its rejects.
+    """
+
+    def __init__(self, first: Reject, count: int) -> None:
+        super().__init__(f"no document can be read; the first problem: {first}")
+        self.first, self.count = first, count
+
+
 class Rejects:
     """Collects rejects; writes them as it goes if it is given a place.
 
@@ -51,6 +64,7 @@ class Rejects:
     Attributes:
         count: rows and files that could not be used.
         first: the first of them.
+        first_of_source: the first of the source that is read.
         skipped: what was passed over though nothing is wrong with it, by reason.
         left_out: fields of the rows that were not asked for.
     """
@@ -59,6 +73,7 @@ class Rejects:
         self.directory = directory
         self.count = 0
         self.first: Reject | None = None
+        self.first_of_source: Reject | None = None
         self.skipped: Counter[str] = Counter()
         self.left_out: set[str] = set()
         self._ids = SeenIds()
@@ -74,6 +89,7 @@ class Rejects:
         reject = Reject(file, line, reason, excerpt)
         self.count += 1
         self.first = self.first or reject
+        self.first_of_source = self.first_of_source or reject
         if self.directory is not None:
             self._pending.append(reject)
             if len(self._pending) >= _ROWS_A_FILE:
@@ -82,6 +98,7 @@ class Rejects:
     def begin_source(self) -> None:
         """Ids must be unique within a source, not across sources."""
         self._ids = SeenIds()
+        self.first_of_source = None
 
     def skip(self, reason: str) -> None:
         """Count something that is no document, and no fault."""
@@ -115,29 +132,36 @@ class Rejects:
         """Write what is still in memory."""
         if self.directory is None or not self._pending:
             return
-        frame = pl.DataFrame(
-            [astuple(reject) for reject in self._pending],
-            schema=["file", "line", "reason", "excerpt"],
-            orient="row",
-        )
-        self.directory.write_frame(f"rejects/rows-{self._files:05d}.parquet", frame)
+        write_rejects(self.directory, self._files, self._pending)
         self._files += 1
         self._pending = []
 
-    def check(self, documents: int, max_reject_rate: float) -> None:
+    def check(self, documents: int, max_reject_rate: float, *, before: int = 0) -> None:
         """Stop the job if too large a share of the rows was rejected.
 
         Args:
             documents: rows that were good.
             max_reject_rate: largest share of all rows that may be rejected, in [0, 1].
+            before: how many had been rejected before these rows were read.
 
         Raises:
             InputError: the share is larger; the message has the first reject.
         """
-        rows = documents + self.count
-        if self.first is not None and self.count > max_reject_rate * rows:
+        count = self.count - before
+        rows = documents + count
+        if self.first is not None and count > max_reject_rate * rows:
             self.flush()
             raise InputError(
-                f"{self.count} of {rows} rows cannot be used, more than max_reject_rate "
+                f"{count} of {rows} rows cannot be used, more than max_reject_rate "
                 f"{max_reject_rate:g} allows; the first: {self.first}"
             )
+
+
+def write_rejects(directory: Directory, number: int, rejects: Sequence[Reject]) -> None:
+    """Write one file of rejects of a corpus."""
+    frame = pl.DataFrame(
+        [astuple(reject) for reject in rejects],
+        schema=["file", "line", "reason", "excerpt"],
+        orient="row",
+    )
+    directory.write_frame(f"rejects/rows-{number:05d}.parquet", frame)

@@ -24,7 +24,7 @@ from leadsman.corpus.readers.options import (
     rows_to_batch,
     short_name,
 )
-from leadsman.corpus.readers.rejects import Rejects
+from leadsman.corpus.readers.rejects import NothingReadableError, Rejects
 from leadsman.corpus.readers.streams import TextStream, encoding_of
 from leadsman.corpus.readers.tables import read_arrow, read_parquet, saved_files
 from leadsman.corpus.readers.web_archive import SUFFIXES as WEB_SUFFIXES
@@ -70,11 +70,13 @@ def read_source(
             ``messages.content`` (lists of objects are gone through and joined by blank lines).
 
     Raises:
+        NothingReadableError: all there is had to be quarantined.
         InputError: nothing there, nothing in it, not what its name says, no ``text``, or too
             many unusable rows.
     """
     rejects = Rejects() if rejects is None else rejects
     rejects.begin_source()
+    before = rejects.count
     options = ReadOptions(
         name=source_name(str(path)),
         source=source,
@@ -103,12 +105,12 @@ def read_source(
             yield batch
     rejects.flush()
     if documents == 0:
-        if rejects.first is not None:
-            raise InputError(f"no document can be read; the first problem: {rejects.first}")
+        if rejects.first_of_source is not None:
+            raise NothingReadableError(rejects.first_of_source, rejects.count - before)
         known = f" ({ignored} files of other kinds; known are {_known(options)})"
         other = known if ignored else ""
         raise InputError(f"holds no documents{other}", file=path)
-    rejects.check(documents, max_reject_rate)
+    rejects.check(documents, max_reject_rate, before=before)
 
 
 def check_readable(path: str | Path, *, text_suffixes: Sequence[str] = TEXT_SUFFIXES) -> None:
