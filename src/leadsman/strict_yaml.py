@@ -113,7 +113,7 @@ def _explain(
 
 def _fields_at(model: type[BaseModel], place: Sequence[int | str]) -> list[str]:
     for part in place:
-        if isinstance(part, int):
+        if part not in model.model_fields:  # the number in a list, the key of a mapping
             continue
         annotation = model.model_fields[str(part)].annotation
         arguments = [annotation, *get_args(annotation)]

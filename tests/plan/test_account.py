@@ -146,8 +146,10 @@ def test_account_adds_up(simple):
 def test_settings_are_found_and_the_data_is_moved_where_it_helps(simple):
     _, plan, axes, _, _ = simple
     recipe = plan.chosen.recipe
-    # of short runs at 0.003, 0.006 and 0.012 those at 0.006 were best; the long run wants 0.0023
-    assert best_rate(recipe.tokens) < 0.003 <= recipe.lr < 0.0045
+    # Of short runs at 0.003, 0.006 and 0.012 those at 0.006 were best. The long run wants 0.0023,
+    # which none of one length has shown.
+    assert best_rate(recipe.tokens) < 0.003
+    assert recipe.lr == 0.006
     assert recipe.mixture.weights["web"] == pytest.approx(
         0.25, abs=0.02
     )  # the share that was tried

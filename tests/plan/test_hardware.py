@@ -76,7 +76,7 @@ def test_a_table_of_ones_own_replaces_entries(tmp_path):
     assert str(table["H100-SXM"].price_per_hour) == "1.90 EUR"
     assert table["B200"] == load_accelerators()["B200"]
     file.write_text(file.read_text().replace("memory_gb", "memory_gib"))
-    with pytest.raises(InputError, match=r"line 2.*memory_gb"):
+    with pytest.raises(InputError, match=r"line 4.*memory_gib.*did you mean 'memory_gb'"):
         load_accelerators(file)
 
 

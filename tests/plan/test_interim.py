@@ -23,7 +23,7 @@ from leadsman.train.defaults import shape_of_width
 FIELDS = {
     "sources": [{"name": "web", "path": "w.jsonl"}], "target": {"path": "t.jsonl"},
     "budget": {"flops": 2e13}, "vary": {"batch_tokens": [], "lr": [], "added_share": 0},
-    "soundings": {"minutes": 3, "mixtures": ["natural", "selected"]},
+    "soundings": {"minutes": 3.5, "mixtures": ["natural", "selected"]},
     "starts": [{"name": "tiny", "path": "tiny"}],
 }  # fmt: skip
 MIXTURES = [Mixture(name, {name: 1.0}) for name in ("natural", "selected")]

@@ -111,7 +111,10 @@ def reason_in(ledger: Ledger) -> str:
             "low_rank",
         ),
         (
-            {"methods": {"gstack": {"factor": 2, "after_tokens": 99_999}}},
+            {
+                "model": {"width": 32, "layers": 2},
+                "methods": {"gstack": {"factor": 2, "after_tokens": 99_999}},
+            },
             "raise tokens or grow earlier",
         ),
     ],

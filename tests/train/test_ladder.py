@@ -237,7 +237,7 @@ def test_bits_per_byte_agree_with_a_plain_sum(job, new_recipe, token_sets, tmp_p
 
 def test_a_run_that_does_not_fit_is_refused_before_it_starts(job, new_recipe, monkeypatch):
     monkeypatch.setattr("leadsman.train.provenance.memory_bytes", lambda device: 10**8)
-    with pytest.raises(InputError, match=r"0\.\d+ GB of memory are needed and cpu has 0\.1 GB"):
+    with pytest.raises(InputError, match=r"1\.\d+ GB of memory are needed and cpu has 0\.1 GB"):
         run_trunk(job([new_recipe()]))
 
 
@@ -253,7 +253,7 @@ def test_running_out_of_memory_is_a_failed_run(job, new_recipe, tmp_path, monkey
     assert "lower the width" in run.reason
     params = new_recipe().shape.params
     assert re.search(
-        rf"{params:,} parameters at 64 tokens a batch need about 0\.8\d* GB", run.reason
+        rf"{params:,} parameters at 64 tokens a batch need about 1\.1\d* GB", run.reason
     )
 
 
